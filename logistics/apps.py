@@ -22,7 +22,8 @@ class LogisticsConfig(AppConfig):
         import logistics.warehouses.adapters.qimen.speaker  # noqa: F401 - they make their protocols known
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
-        from logistics.by_merchant import kinds  # noqa: F401 - its events and protocol
+        from logistics.by_merchant import kinds  # noqa: F401 - its events
+        from logistics.by_merchant import speaker as by_merchants  # noqa: F401 - its protocol
         from logistics.carriers import braking, carried, freight, wishing
         from logistics.floor import speaker  # noqa: F401 - its protocol
         from logistics.floor import trouble as of_floors  # noqa: F401 - its kinds of tickets

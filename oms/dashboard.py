@@ -1,4 +1,4 @@
-"""The staff's start page: what is where, what waits, what is late.
+"""The staff's start page: the tiles of one's roles (`oms.boards`); for operators what is where, waits and is late.
 
 The figures are read together, kept for some seconds, and told with their age. Each is bounded: a queue is counted up to
 a cap, what is beyond it is PostgreSQL's own estimate.
@@ -22,15 +22,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from logistics.models import LogisticsAlert
+from oms.boards import boards, registry  # noqa: F401 - the boards of the roles
 from oms.common import tickets
-from oms.common.desk.counting import capped_count, first_id_since, rounded
+from oms.common.desk.counting import first_id_since, rounded
 from oms.common.desk.ticket_actions import VIEW
 from oms.common.desk.ticket_words import team_name
 from oms.common.work.claiming import MOST_COUNTED
 from oms.figures import StageFigures, TicketFigures, stage_figures, ticket_figures
 from orders import actors
-from orders.admin import order_list
-from orders.models import Hold, Order, OrderState, SkuMatch, SubOrder, SubOrderState
+from orders.models import Hold, Order, OrderState
 
 CAP = 10_000
 KEPT_SECONDS = 15
@@ -38,6 +38,7 @@ CHART_HOURS = 48
 # A stage whose oldest work waits longer than this is shown in red.
 LATE_SECONDS = 300
 _KEY = "oms.dashboard"
+SEE_PIPELINE = "common.see_pipeline"
 
 actors.name_actors(
     {
@@ -61,9 +62,6 @@ class Snapshot:
     alerts: dict[tuple[str, int], int] = field(default_factory=dict)
     holds: list[tuple[str, str, int, datetime]] = field(default_factory=list)
     tickets: list[TicketFigures] = field(default_factory=list)
-    short: int = 0
-    held_orders: int = 0
-    codes_to_match: int = 0
 
 
 def take_snapshot() -> Snapshot:
@@ -79,11 +77,7 @@ def take_snapshot() -> Snapshot:
         (kind, name or of_kind or "", count, since)
         for kind, name, of_kind, count, since in holds.annotate(Count("id"), Min("opened_at"))
     ]
-    snapshot.short = capped_count(SubOrder.objects.filter(state=SubOrderState.BACKORDERED), CAP)
     snapshot.tickets = ticket_figures()
-    snapshot.codes_to_match = capped_count(SkuMatch.objects.waited_for(), CAP)
-    # As the list counts to which its figure leads.
-    snapshot.held_orders = capped_count(order_list.held(Order.objects.all()), CAP)
     return snapshot
 
 
@@ -138,8 +132,12 @@ def snapshot() -> Snapshot:
 
 
 def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the dashboard's figures to the context of the admin's start page, for those who may see orders."""
-    if not request.user.has_perm("orders.view_order"):
+    """Add to the context of the admin's start page the tiles of the person's roles, and for operators how everything
+    stands."""
+    board = registry.board_of(request.user)
+    context["tiles"] = registry.figures_of(request.user, board)
+    context["kept_seconds"] = registry.KEPT_SECONDS
+    if not request.user.has_perm(SEE_PIPELINE):
         return context
     figures = snapshot()
     orders = reverse("admin:orders_order_changelist")
@@ -159,7 +157,6 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
                 for state in OrderState
                 for count, is_estimate in [figures.states.get(state.value, (0, False))]
             ],
-            "attention": _attention(figures, request, orders, alerts),
             "chart": _chart(figures),
             "chart_options": json.dumps(_CHART_OPTIONS),
             "received": {
@@ -185,35 +182,6 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
         }
     )
     return context
-
-
-def _attention(figures: Snapshot, request: HttpRequest, orders: str, alerts: str) -> list[dict[str, Any]]:
-    """What somebody should do something about, each with a link to the list of just those."""
-    waiting = sum(row.waiting for row in figures.tickets)
-    overdue = sum(row.overdue for row in figures.tickets)
-    link = reverse("admin:common_ticket_changelist") if request.user.has_perm(VIEW) else f"{orders}?tickets=1"
-    short = f"{reverse('admin:orders_suborder_changelist')}?state__exact={SubOrderState.BACKORDERED}"
-    open_alerts = sum(figures.alerts.values())
-    grave = sum(count for (_kind, level), count in figures.alerts.items() if level > 1)
-    rows = [
-        (_("Tickets"), waiting, "danger" if overdue else "warning", link),
-        (_("Held orders"), figures.held_orders, "warning", f"{orders}?held=1"),
-        (_("Open alerts"), open_alerts, "danger" if grave else "warning", alerts),
-        (_("Sub-orders short of stock"), figures.short, "warning", short),
-    ]
-    if figures.codes_to_match:
-        rows.append(
-            (
-                _("Codes to match"),
-                figures.codes_to_match,
-                "warning",
-                reverse("admin:orders_unmatchedcode_changelist"),
-            )
-        )
-    return [
-        {"label": label, "count": count, "tone": tone if count else "", "link": link}
-        for label, count, tone, link in rows
-    ]
 
 
 _CHART_OPTIONS = {

@@ -42,6 +42,7 @@ from orders.returning import deadlines as returns
 from orders.reviewing import deciding
 from payments.balances import expiring as expiring_balances
 from payments.disputing import asking as asking_about_disputes
+from payments.exchanging import following as exchanges
 from payments.invoicing import advancing, mailing, planning
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
@@ -110,6 +111,7 @@ PIPELINE = (
     returns.STAGE,
     completing.STAGE,
     balancing.STAGE,
+    exchanges.STAGE,
     requesting.REFUND_STAGE,
     asking.REFUND_STAGE,
     asking_about_disputes.STAGE,

@@ -20,6 +20,7 @@ NAMES.add(
         "finance": _("Finance clerk"),
         "finance_lead": _("Supervisor of finance"),
         "operations": _("Operations"),
+        "operator": _("System operator"),
         "merchant_manager": _("Merchant manager"),
         "auditor": _("Auditor"),
     }
@@ -157,6 +158,7 @@ SHIPPED = (
             *("payments.correct_settlement", "payments.write_off_billmatch", "payments.decide_dispute"),
             *("payments.move_deposit", "payments.fine_merchant", "payments.decide_deposit"),
             *("payments.issue_giftcard", "payments.block_giftcard", "payments.adjust_giftcard"),
+            "orders.write_off_exchange",
             *("payments.adjust_pointsaccount", "common.assign_ticket", "common.view_securityevent"),
             *_edit("payments", "grantreason", "grantlimit", "serviceterm", "commissionterm", "billsource"),
             *_edit("merchants", "legalentity"),
@@ -206,6 +208,18 @@ SHIPPED = (
             *("merchants.ping_webhookendpoint", "merchants.enable_webhookendpoint", "payments.answer_statement"),
         ),
         "merchants_merchantapplication_changelist",
+    ),
+    ShippedRole(
+        "operator",
+        (
+            *_TICKETS,
+            *_ORDERS,
+            *_view("common", "connection", "inboundfact", "refusedmessage", "job"),
+            *_view("merchants", "merchant", "channel", "webhookendpoint", "webhookdelivery"),
+            *("common.see_pipeline", "common.retry_stuck", "common.assign_ticket", "common.switch_connection"),
+            *("common.replay_inboundfact", "merchants.resend_webhookdelivery"),
+        ),
+        needs_second_factor=True,
     ),
     ShippedRole("auditor", (ALL_VIEWS,), "common_securityevent_changelist", needs_second_factor=True),
 )

@@ -38,11 +38,13 @@ REASONS = Codebook()
 NOT_PAID_IN_TIME = "not_paid_in_time"
 CHANNEL_CHANGED_THE_PRICE = "channel_changed_the_price"
 CANCELLED_BY_MERCHANT = "cancelled_by_merchant"
+EXCHANGE_OVER = "exchange_over"
 REASONS.add(
     {
         NOT_PAID_IN_TIME: _("Not paid in time."),
         CHANNEL_CHANGED_THE_PRICE: _("The channel changed the price."),
         CANCELLED_BY_MERCHANT: _("Cancelled by the merchant."),
+        EXCHANGE_OVER: _("The goods to be exchanged do not come back."),
     }
 )
 REASONS.add(CANCEL_REASONS)

@@ -1,6 +1,6 @@
 """The staff's pages of this app, and the money's part of the order's page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -18,14 +18,13 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     DropdownFilter,
-    RangeDateFilter,
     RelatedDropdownFilter,
 )
 from unfold.decorators import action, display
 
 from oms.common import tickets
 from oms.common.desk.job_pages import ExportMixin
-from oms.common.desk.lists import DayRangeFilter, KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.lists import DayRangeFilter, KeysetAdmin, MomentDayFilter, NeedsPersonFilter, RowColumns
 from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
 from oms.common.fact_words import OUTCOMES
@@ -159,7 +158,7 @@ class PaymentAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
         ("means", ChoicesDropdownFilter),
         ("connection", RelatedDropdownFilter),
         ("created_at", DayRangeFilter),
-        ("captured_at", RangeDateFilter),
+        ("captured_at", MomentDayFilter),
         NeedsPersonFilter,
     )
     summed = ("amount", "captured_amount")
@@ -197,6 +196,16 @@ class PaymentAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
         ]
 
 
+# What is to be done about refunds: code, title, which ones.
+REFUND_QUEUES: Sequence[tuple[str, Any, Q]] = (
+    ("to_send", gettext_lazy("To send"), Q(state=RefundState.GRANTED)),
+    ("under_way", gettext_lazy("Under way"), Q(state__in=OPEN_REFUNDS)),
+    ("failed", gettext_lazy("Failed"), Q(state=RefundState.FAILED)),
+    ("by_hand", gettext_lazy("To be paid by hand"), Q(state=RefundState.INTENDED, connection=None)),
+    ("overdue", gettext_lazy("Past its time"), ~Q(state=RefundState.SUCCEEDED) & Q(due_at__lt=Now())),
+)
+
+
 class RefundQueueFilter(DropdownFilter):
     """What is to be done about refunds."""
 
@@ -205,24 +214,12 @@ class RefundQueueFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """The queues."""
-        return [
-            ("to_send", gettext_lazy("To send")),
-            ("under_way", gettext_lazy("Under way")),
-            ("failed", gettext_lazy("Failed")),
-            ("by_hand", gettext_lazy("To be paid by hand")),
-            ("overdue", gettext_lazy("Past its time")),
-        ]
+        return [(code, title) for code, title, _condition in REFUND_QUEUES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Refund]) -> QuerySet[Refund]:
         """The queue's rows."""
-        conditions = {
-            "to_send": Q(state=RefundState.GRANTED),
-            "under_way": Q(state__in=OPEN_REFUNDS),
-            "failed": Q(state=RefundState.FAILED),
-            "by_hand": Q(state=RefundState.INTENDED, connection=None),
-            "overdue": ~Q(state=RefundState.SUCCEEDED) & Q(due_at__lt=Now()),
-        }
-        return queryset.filter(conditions[self.value()]) if self.value() in conditions else queryset
+        chosen = next((condition for code, _title, condition in REFUND_QUEUES if code == self.value()), None)
+        return queryset if chosen is None else queryset.filter(chosen)
 
 
 @admin.register(Refund)
@@ -242,7 +239,7 @@ class RefundAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
         ("reason", ChoicesDropdownFilter),
         ("connection", RelatedDropdownFilter),
         ("created_at", DayRangeFilter),
-        ("succeeded_at", RangeDateFilter),
+        ("succeeded_at", MomentDayFilter),
         NeedsPersonFilter,
     )
     summed = ("amount", "refunded_amount")

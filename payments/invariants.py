@@ -246,12 +246,14 @@ INVARIANTS = (
     ),
     Invariant(
         "refunds_that_nobody_sends_need_a_person",
-        "An intended refund over no connection waits for a person, or was just paid by hand.",
+        "An intended refund over no connection waits for a person, or was just paid by hand, or goes back to the order"
+        " whose goods were exchanged.",
         f"""
         SELECT r.number FROM payments_refund r
         WHERE r.connection_id IS NULL AND r.state = '{RefundState.INTENDED}' AND r.needs_person_since IS NULL
           AND NOT EXISTS (SELECT FROM common_inboundfact f WHERE f.subject = r.number AND f.topic = '{Topic.PAYMENT}'
                           AND f.kind = '{NoticeKind.REFUNDED}' AND f.state = '{FactState.PENDING}')
+          AND NOT EXISTS (SELECT FROM payments_payment p WHERE p.id = r.payment_id AND p.means = '{Means.EXCHANGE}')
         """,
     ),
     Invariant(

@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from payments import views
 from payments.balances import views as balances
+from payments.exchanging.views import ExchangePreviewView
 from payments.granting.views import RefundPreviewView, RefundRequestsView
 from payments.invoicing.views import InvoiceDocumentView, InvoicesView, InvoiceView, OrderInvoicesView
 from payments.models.balance import CARDS_BEGIN_WITH
@@ -24,6 +25,7 @@ urlpatterns = [
     path("invoices", InvoicesView.as_view(), name="invoices"),
     re_path("^invoices/(?P<number>[0-9A-Z-]{4,32})$", InvoiceView.as_view(), name="invoice"),
     re_path("^invoices/(?P<number>[0-9A-Z-]{4,32})/document$", InvoiceDocumentView.as_view(), name="invoice-document"),
+    path("exchanges/preview", ExchangePreviewView.as_view(), name="exchange-preview"),
     path("refunds/preview", RefundPreviewView.as_view(), name="refund-preview"),
     path("payments", views.PaymentsView.as_view(), name="payments"),
     re_path("^payments/(?P<number>[0-9A-Z-]{18,32})$", views.PaymentView.as_view(), name="payment"),

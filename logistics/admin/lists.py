@@ -20,6 +20,7 @@ from logistics.admin.printouts import Printable
 from logistics.admin.recalls import RecallPages
 from logistics.models import LogisticsAlert, Shipment, TrackingEvent, WarehouseOrder
 from logistics.tickets import RETRY
+from logistics.watching import lanes
 from logistics.watching.steps import WORDS
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
@@ -191,6 +192,22 @@ class OpenAlertFilter(DropdownFilter):
         return rows.filter(assigned_to=request.user.pk) if self.value() == "mine" else rows
 
 
+class LaneFilter(DropdownFilter):
+    """From which province to which; offered by the dashboard, there are too many for a menu."""
+
+    title = gettext_lazy("lane")
+    parameter_name = "lane"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The one that was asked for."""
+        asked = request.GET.get("lane", "")
+        return [(asked, asked)] if asked else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[LogisticsAlert]) -> QuerySet[LogisticsAlert]:
+        """Alerts on parcels in the carrier's hands on that way, such as `33-11` (codes of provinces)."""
+        return lanes.on_lane(queryset, self.value()) if self.value() else queryset
+
+
 @admin.register(LogisticsAlert)
 class LogisticsAlertAdmin(RowColumns, KeysetAdmin):
     """The work queue of what is late: the gravest first, then the oldest. News closes an alert by itself."""
@@ -206,7 +223,13 @@ class LogisticsAlertAdmin(RowColumns, KeysetAdmin):
     list_select_related = (
         *("sub_order__order", "warehouse_order", "shipment", "assigned_to", "group__carrier", "group__warehouse"),
     )
-    list_filter = (OpenAlertFilter, ("level", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
+    list_filter = (
+        OpenAlertFilter,
+        ("level", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("shipment__carrier", RelatedDropdownFilter),
+        LaneFilter,
+    )
     actions = ("assign_to_me", "give_back")
 
     @display(description=gettext_lazy("level"))

@@ -71,7 +71,11 @@ def lines_of(part: SubOrder) -> list[Line]:
 
 def told(order: Order) -> list[Told]:
     """The order's returns, the newest first. A fixed number of statements."""
-    rows = ReturnRequest.objects.filter(order=order).select_related("reason", "warehouse__region").order_by("-pk")
+    rows = (
+        ReturnRequest.objects.filter(order=order)
+        .select_related("reason", "warehouse__region", "exchange__new_order")
+        .order_by("-pk")
+    )
     parcels = following.current_of(order.pk)
     names = dict(OrderLine.objects.filter(order=order).values_list("pk", "name"))
     shown = []

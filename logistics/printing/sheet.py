@@ -11,6 +11,8 @@ from oms.common.files import pdf
 
 # Of a bar of a short number; longer ones get narrower bars.
 _WIDE_BAR = 0.5 * mm
+# Of a usual label printer (203 dots an inch): bars of whole dots are printed as wide as they were meant.
+_DOT = 72 / 203
 # Between lines, of the size of their letters.
 _LEADING = 1.3
 
@@ -89,9 +91,10 @@ class Sheet:
         modules = Code128(value, barWidth=1, barHeight=height, quiet=False).width
         # Ten modules stay white at each side.
         bar = min(_WIDE_BAR, self.inner_width / (modules + 20))
+        bar = bar // _DOT * _DOT or bar
         code = Code128(value, barWidth=bar, barHeight=height, quiet=False)
         self._y -= height
-        code.drawOn(self._canvas, (self._width - code.width) / 2, self._y)
+        code.drawOn(self._canvas, (self._width - code.width) / 2 // _DOT * _DOT, self._y)
         self._y -= size * _LEADING
         self._canvas.setFont(self._font, size)
         self._canvas.drawCentredString(self._width / 2, self._y, pdf.printable(value))

@@ -24,9 +24,8 @@ from oms.common.states import listed
 from oms.common.work import clock
 from oms.common.work.claiming import MOST_COUNTED
 from orders.models import FulfilmentState, OrderState
-from orders.models.sub_order import AT_WAREHOUSE, BEFORE_RELEASE
+from orders.models.sub_order import NOT_GONE
 
-NOT_GONE = (*BEFORE_RELEASE, *AT_WAREHOUSE)
 # Where no row of staff says otherwise.
 SHIP_WITHIN_HOURS = 48.0
 OURS = "ours"

@@ -16,6 +16,7 @@ from unfold.decorators import display
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import actors, exporting
+from orders.admin.part_filters import DoingFilter, ShortFilter
 from orders.fulfilling import decisions
 from orders.models import CancelReason, Hold, SubOrder, SubOrderLine
 from orders.models.shares import SHARES
@@ -73,6 +74,8 @@ class SubOrderAdmin(ExportMixin, RowColumns, KeysetAdmin):
         ("storage_class", ChoicesDropdownFilter),
         ("merchant", RelatedDropdownFilter),
         ("warehouse", RelatedDropdownFilter),
+        DoingFilter,
+        ShortFilter,
         NeedsPersonFilter,
     )
     inlines = (SubOrderLineInline,)

@@ -1,5 +1,6 @@
 """The API's operations on returns: ask for one, see what becomes of it, decide on it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -26,6 +27,29 @@ from orders.api.serializers.returns import (
 )
 from orders.models import MoneyState, ReturnRequest, ReturnState, SubOrder, SubOrderLine
 from orders.returning import deciding, requesting, travelling
+from orders.returning.exchanging import NewGoods
+
+
+def units_of(part: SubOrder, named: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    """The units that are named by the order's lines, by line of the sub-order. Raises InvalidInput."""
+    keys = dict(SubOrderLine.objects.filter(sub_order=part).values_list("order_line__position", "pk"))
+    unknown = [
+        FieldError(
+            f"lines.{i}.position",
+            "unknown_line",
+            _("The sub-order has no line %(position)d.") % {"position": line["position"]},
+        )
+        for i, line in enumerate(named)
+        if line["position"] not in keys
+    ]
+    if unknown:
+        raise InvalidInput(unknown)
+    return {keys[line["position"]]: line["quantity"] for line in named}
+
+
+def goods_of(data: Mapping[str, Any]) -> list[NewGoods]:
+    """The new goods of an exchange."""
+    return [NewGoods(one["sku"], one["quantity"], one["merchant"]) for one in data["goods"]]
 
 
 class NotYours(OmsError):
@@ -97,7 +121,8 @@ class ReturnsView(ReturnScopedView):
         summary="Ask for a return",
         description=(
             "Units of a delivered sub-order come back, or are to be paid for. It is decided by the terms of who fulfils"
-            " it: at once, or by `decide`; what speaks against it stands in `outside_terms`."
+            " it: at once, or by `decide`; what speaks against it stands in `outside_terms`. After an `exchange` was"
+            " approved, an order of the new goods follows: `exchange` names it, and `return.exchanged` tells of it."
         ),
         tags=["returns"],
         request=ReturnRequestSerializer,
@@ -108,21 +133,9 @@ class ReturnsView(ReturnScopedView):
         data = read_body(ReturnRequestSerializer, request).validated_data
         theirs = SubOrder.objects.filter(Q(merchant=self.merchant) | Q(order__channel__merchant=self.merchant))
         part = get_object_or_404(theirs, number=data["sub_order"])
-        lines = SubOrderLine.objects.filter(sub_order=part).values_list("order_line__position", "pk")
-        keys = dict(lines)
-        unknown = [
-            FieldError(
-                f"lines.{i}.position",
-                "unknown_line",
-                _("The sub-order has no line %(position)d.") % {"position": line["position"]},
-            )
-            for i, line in enumerate(data["lines"])
-            if line["position"] not in keys
-        ]
-        if unknown:
-            raise InvalidInput(unknown)
-        units = {keys[line["position"]]: line["quantity"] for line in data["lines"]}
-        wanted = requesting.Wanted(data["kind"], units, data["reason"], data["remark"], data.get("agreed_amount"))
+        units, goods = units_of(part, data["lines"]), goods_of(data)
+        amount = data.get("agreed_amount")
+        wanted = requesting.Wanted(data["kind"], units, data["reason"], data["remark"], amount, goods)
         row = requesting.request(part.order_id, wanted, actor=self.actor)
         return self.answer(row.pk, status.HTTP_201_CREATED)
 

@@ -17,10 +17,10 @@ from oms.common.copying import array
 from oms.common.money import to_fen, yuan
 from oms.common.states import listed
 from orders.actors import Actor
-from orders.changing.keeping import NOTHING, Books, Cause, Extra, Kept, Line, Policy, Promotion, Tenders, keep
+from orders.changing.keeping import NO_GOODS, NOTHING, Books, Cause, Extra, Kept, Line, Policy, Promotion, Tenders, keep
 from orders.intake.apportionment import Shares
-from orders.intake.promotion_rules import Rule, RuleKind, understand
-from orders.models import Order, OrderCharge, OrderPromotion, PromotionShare
+from orders.intake.promotion_rules import Goods, Rule, RuleKind, understand
+from orders.models import Exchange, Order, OrderCharge, OrderPromotion, PromotionShare
 from orders.models.charge import KEPT, OF_GONE_UNITS, SIGNS, ChargeCause, ChargeComponent
 from orders.models.order import OrderState
 from orders.models.shares import shares_in_fen
@@ -149,16 +149,23 @@ class Read:
 def read(order_ids: Collection[int]) -> dict[int, Read]:
     """The money of the orders, from their own copies; as many statements for many as for one."""
     lines, promotions, charges = _lines(order_ids), _promotions(order_ids), _charges(order_ids)
+    instead = _exchanged(order_ids)
     found = {}
     for order_id, paid, channel in (
         Order.objects.filter(pk__in=list(order_ids)).order_by("pk").values_list("pk", "paid_amount", "channel__code")
     ):
         own, of_order = lines.get(order_id, []), charges.get(order_id, {})
+        own = [
+            (position, replace(line, instead=instead[line.key]) if line.key in instead else line)
+            for position, line in own
+        ]
         keys = {position: line.key for position, line in own}
         totals: dict[str, int] = defaultdict(int)
         kept: dict[_Row, int] = {}
         for row, amount in of_order.items():
-            totals[row.component] += amount
+            # What was used for an exchange went back first.
+            if row.cause != ChargeCause.EXCHANGED:
+                totals[row.component] += amount
             if row.cause in KEPT:
                 kept[row] = amount
         held = Tenders(sum(totals.values()), -totals[_C.GIFT_CARD], -totals[_C.POINTS])
@@ -181,6 +188,17 @@ def read(order_ids: Collection[int]) -> dict[int, Read]:
             gifts_missing=gifts,
         )
         found[order_id] = Read(books, kept, to_fen(paid), channel)
+    return found
+
+
+def _exchanged(order_ids: Collection[int]) -> dict[int, Goods]:
+    """By line, what counts for promotions in place of units that were exchanged."""
+    rows = Exchange.objects.filter(return_request__order__in=list(order_ids)).exclude(kept={})
+    found: dict[int, Goods] = {}
+    for kept in rows.order_by().values_list("kept", flat=True):
+        for key, (units, worth) in kept.items():
+            before = found.get(int(key), NO_GOODS)
+            found[int(key)] = Goods(before.units + units, before.worth + worth)
     return found
 
 

@@ -16,6 +16,7 @@ from orders.models.amounts import ApportionmentPolicy
 # Counts up with every change of the arithmetic; kept with what was worked out.
 RULES_VERSION = 1
 NOTHING = Shares(0, 0, 0, 0, 0, 0, 0, 0)
+NO_GOODS = Goods(0, 0)
 
 
 class FreightBack(StrEnum):
@@ -46,6 +47,8 @@ class Line:
     shares: Shares
     promotions: Mapping[str, int]
     stated_value: int = 0
+    # Goods that the buyer got for units that came back: they count for promotions as those had.
+    instead: Goods = NO_GOODS
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,11 @@ def promotions_kept(books: Books) -> list[PromotionKept]:
         share = now = sum(stored)
         if promotion.rule is not None:
             before = [Goods(line.ordered_units, ordered[line.key]) for line in covered if line.ordered_units]
-            after = [Goods(line.units, kept[line.key]) for line in covered if line.units]
+            after = [
+                Goods(line.units + line.instead.units, kept[line.key] + _worth_instead(line, ordered[line.key]))
+                for line in covered
+                if line.units or line.instead.units
+            ]
             reached = promotion.rule.step(before)
             # Where the rule does not explain what was given, it cannot say what is lost.
             if reached is not None and promotion.rule.step(after) != reached:
@@ -169,6 +176,12 @@ def promotions_kept(books: Books) -> list[PromotionKept]:
             kept[line.key] -= part
         found.append(PromotionKept(promotion.code, share, now))
     return found
+
+
+def _worth_instead(line: Line, worth: int) -> int:
+    """What goods that were exchanged count for a promotion for which all that was ordered of the line is worth so
+    much."""
+    return worth * line.instead.worth // line.ordered.goods if line.ordered.goods else 0
 
 
 def _by_promotion(line: Line) -> dict[str, int]:

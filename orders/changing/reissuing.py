@@ -12,17 +12,16 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from orders import kinds, timeline
 from orders.actors import Actor
-from orders.intake.bodies import BuyerBody, LineBody, OrderBody, RecipientBody
-from orders.intake.placing import Placed, Refused, place_orders
+from orders.changing import followers
+from orders.intake.bodies import LineBody
+from orders.intake.placing import Placed, Refused
 from orders.locking import lock_order
-from orders.models import Order, OrderLine, OrderLink, OrderState, OrderTerms, SubOrderLine
-from orders.models.order import PaymentMethod
+from orders.models import Order, OrderLine, OrderLink, OrderState, SubOrderLine
 from orders.models.order_link import CostBearer, LinkKind, ReissueReason
 from orders.models.sub_order import LEFT_WAREHOUSE
 
@@ -64,23 +63,22 @@ def reissue(
     lock_order(order_id)
     order = Order.objects.select_related("channel__merchant").get(pk=order_id)
     wanted = _checked(order, units)
-    body = _body(order, wanted)
-    (outcome,) = place_orders([body], order.channel.merchant, actor=actor, asks_a_person=True)
-    if isinstance(outcome, Refused):
-        details = " ".join(str(error.detail) for error in outcome.errors)
-        raise CannotReissue(_("These goods cannot be sent now: %(why)s") % {"why": details})
-    if not isinstance(outcome, Placed):
-        raise CannotReissue(_("Somebody sent something again just now. Look at the order again."))
-    OrderLink.objects.create(
-        order_id=outcome.id,
-        original=order,
+    outcome = followers.place(
+        order,
+        _lines(order, wanted),
+        "B",
+        actor=actor,
         kind=LinkKind.REISSUE,
         reason=reason,
         note=note,
         bearer=bearer,
         units={str(position): count for position, count in wanted.items()},
-        created_by=actor.name,
     )
+    if isinstance(outcome, Refused):
+        details = " ".join(str(error.detail) for error in outcome.errors)
+        raise CannotReissue(_("These goods cannot be sent now: %(why)s") % {"why": details})
+    if not isinstance(outcome, Placed):
+        raise CannotReissue(_("Somebody sent something again just now. Look at the order again."))
     told: dict[str, Any] = {"units": _by_sku(order, wanted), "reason": reason, "bearer": bearer, "note": note}
     timeline.record(order_id, kinds.REISSUED, actor, number=outcome.number, **told)
     timeline.record(outcome.id, kinds.FOLLOWS, actor, number=order.number, reason=reason, bearer=bearer, note=note)
@@ -106,30 +104,15 @@ def _by_sku(order: Order, units: Mapping[int, int]) -> dict[str, int]:
     return dict(found)
 
 
-def _body(order: Order, units: Mapping[int, int]) -> OrderBody:
-    """The order as its channel would send it, for nothing."""
+def _lines(order: Order, units: Mapping[int, int]) -> list[LineBody]:
     lines = OrderLine.objects.filter(order=order, position__in=units).select_related("sku__merchant")
-    terms = OrderTerms.objects.filter(order=order).first()
-    count = OrderLink.objects.filter(original=order).count()
-    return OrderBody(
-        external_number=f"{order.number}-B{count + 1}",
-        ordered_at=timezone.now(),
-        buyer=BuyerBody(order.buyer_reference, order.buyer_name, order.buyer_phone),
-        recipient=RecipientBody(
-            order.recipient_name, order.recipient_phone, order.recipient_address, order.region_id or ""
-        ),
-        lines=[
-            LineBody(
-                sku=line.sku.code,
-                quantity=units[line.position],
-                unit_price=Decimal(0),
-                merchant=line.sku.merchant.code,
-                name=line.name,
-            )
-            for line in lines.order_by("position")
-        ],
-        payable_amount=Decimal(0),
-        payment_method=PaymentMethod.PREPAID,
-        source=order.channel.code,
-        receiver_token=terms.receiver_token if terms else "",
-    )
+    return [
+        LineBody(
+            sku=line.sku.code,
+            quantity=units[line.position],
+            unit_price=Decimal(0),
+            merchant=line.sku.merchant.code,
+            name=line.name,
+        )
+        for line in lines.order_by("position")
+    ]

@@ -4,6 +4,7 @@ from orders.models.cancel_reason import CancelReason
 from orders.models.change_set import OPEN_SETS, WAITING_SETS, ChangeSet, ChangeSetState
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
+from orders.models.exchange import Exchange, ExchangeEnd
 from orders.models.gift_rule import GiftGrant, GiftRule
 from orders.models.goods_promise import GoodsPromise
 from orders.models.hold import Hold
@@ -48,6 +49,8 @@ __all__ = [
     "ChargeComponent",
     "ContactWay",
     "DeliveryPromise",
+    "Exchange",
+    "ExchangeEnd",
     "Fault",
     "Found",
     "FulfilmentState",

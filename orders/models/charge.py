@@ -28,6 +28,7 @@ class ChargeCause(models.TextChoices):
     EDIT = "edit", _("Order changed")
     FEE = "fee", _("Fee")
     SET_OFF = "set_off", _("Set off against what went")
+    EXCHANGED = "exchanged", _("Used for an exchange")
     NETTED = "netted", _("Given back before")
     DEPOSIT_HELD = "deposit_held", _("Deposit held until it is decided")
     FORFEITED = "forfeited", _("Deposit forfeited")

@@ -58,6 +58,7 @@ class Hold(models.Model):
         FINANCE = "finance", _("Review by finance")
         UNDO = "undo", _("Can still be taken back")
         CHANGE = "change", _("Change waits")
+        EXCHANGE = "exchange", _("Goods to come back first")
 
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="holds")
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
@@ -99,7 +100,7 @@ class Hold(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["order", "kind"],
-                condition=Q(kind__in=["finance", "undo", "change"], released_at__isnull=True),
+                condition=Q(kind__in=["finance", "undo", "change", "exchange"], released_at__isnull=True),
                 name="hold_one_open_of_some_kinds",
             ),
             models.CheckConstraint(condition=Q(level__lte=MOST_LEVEL), name="hold_level_is_known"),

@@ -12,6 +12,7 @@ class LinkKind(models.TextChoices):
     """Why an order follows from another one."""
 
     REISSUE = "reissue", _("Re-issue")
+    EXCHANGE = "exchange", _("Exchange")
 
 
 class CostBearer(models.TextChoices):
@@ -46,7 +47,15 @@ class OrderLink(models.Model):
         Order, verbose_name=_("original order"), on_delete=models.PROTECT, related_name="followers"
     )
     kind = models.CharField(_("kind"), max_length=10, choices=LinkKind)
-    reason = models.CharField(_("reason"), max_length=10, choices=ReissueReason)
+    reason = models.CharField(
+        _("reason"),
+        max_length=10,
+        choices=ReissueReason,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Of an exchange the return says it."),
+    )
     note = models.CharField(_("note"), max_length=200, blank=True, db_default="", default="")
     bearer = models.CharField(_("who bears the cost"), max_length=10, choices=CostBearer)
     units = models.JSONField(_("units"), help_text=_("Units of the original order's lines, by position."))
@@ -62,7 +71,10 @@ class OrderLink(models.Model):
             models.CheckConstraint(condition=~Q(order=F("original")), name="order_link_is_between_two_orders"),
             models.CheckConstraint(condition=Q(kind__in=LinkKind.values), name="order_link_kind_is_known"),
             models.CheckConstraint(condition=Q(bearer__in=CostBearer.values), name="order_link_bearer_is_known"),
-            models.CheckConstraint(condition=Q(reason__in=ReissueReason.values), name="order_link_reason_is_known"),
+            models.CheckConstraint(
+                condition=Q(reason__in=ReissueReason.values) | Q(kind=LinkKind.EXCHANGE, reason=""),
+                name="order_link_reason_is_known",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -191,6 +191,9 @@ class DeliveryPromise(WorkItem):
         indexes = [
             models.Index(fields=["ready_at"], condition=Q(outcome=PromiseOutcome.OPEN), name="promise_queue"),
             models.Index(fields=["promised_by"], condition=Q(outcome__in=MEASURED), name="promise_measured_by_date"),
+            models.Index(
+                fields=["risk"], condition=Q(outcome=PromiseOutcome.OPEN) & ~Q(risk=""), name="promise_at_risk"
+            ),
         ]
 
     def __str__(self) -> str:

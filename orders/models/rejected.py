@@ -81,6 +81,7 @@ class RejectedOrder(Versioned):
         indexes = [
             models.Index(fields=["merchant", "-id"], name="rejected_order_of_merchant"),
             models.Index(fields=["keep_until"], name="rejected_order_by_retention"),
+            models.Index(fields=["id"], condition=Q(state="open"), name="rejected_order_open"),
             # What staff look rows up by, and the page of the order that a row became.
             models.Index(fields=["external_number"], name="rejected_order_by_number"),
             models.Index(fields=["order"], condition=Q(order__isnull=False), name="rejected_order_of_order"),

@@ -20,6 +20,7 @@ class ReturnKind(models.TextChoices):
 
     RETURN_AND_REFUND = "return_and_refund", _("Return and refund")
     REFUND_ONLY = "refund_only", _("Refund without return")
+    EXCHANGE = "exchange", _("Exchange")
     REPAIR = "repair", _("Repair")
     REFUSED_AT_DOOR = "refused_at_door", _("Refused at the door")
 
@@ -34,7 +35,7 @@ class PaysWayBack(models.TextChoices):
 
 
 # What people may ask for; what is refused at the door is found out by itself.
-BY_REQUEST = (ReturnKind.RETURN_AND_REFUND, ReturnKind.REFUND_ONLY, ReturnKind.REPAIR)
+BY_REQUEST = (ReturnKind.RETURN_AND_REFUND, ReturnKind.REFUND_ONLY, ReturnKind.EXCHANGE, ReturnKind.REPAIR)
 
 
 class ReturnState(models.TextChoices):

@@ -38,6 +38,8 @@ BEFORE_RELEASE = (*UNALLOCATED_STATES, SubOrderState.ALLOCATED)
 # With a warehouse, which may still be asked to stop; and packed or not.
 IN_WAREHOUSE = (SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING)
 AT_WAREHOUSE = (*IN_WAREHOUSE, SubOrderState.PACKED)
+# Still to be sent.
+NOT_GONE = (*BEFORE_RELEASE, *AT_WAREHOUSE)
 # Stock is promised to a sub-order in these states.
 HOLDING_STOCK = (SubOrderState.ALLOCATED, *AT_WAREHOUSE)
 # Its goods are no longer in the warehouse that it was sent from; or its code was delivered.
@@ -319,6 +321,8 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares, CanBeMerged):
             models.Index(
                 fields=["merge_group"], condition=Q(merge_group__isnull=False), name="sub_order_by_merge_group"
             ),
+            # What is still to be sent, by warehouse: few of all.
+            models.Index(fields=["warehouse"], condition=Q(state__in=NOT_GONE), name="sub_order_not_gone"),
             # What a merchant fulfils.
             models.Index(fields=["merchant", "-id"], name="sub_order_of_merchant"),
         ]

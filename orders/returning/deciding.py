@@ -13,8 +13,9 @@ from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import clock
 from orders.actors import Actor
-from orders.models import ActorKind, MoneyState, ReturnKind, ReturnRequest, ReturnState
+from orders.models import ActorKind, MoneyState, ReturnKind, ReturnRequest, ReturnState, SubOrder
 from orders.models.return_request import ENDED_WITHOUT, EXPECTED
+from orders.models.sub_order import LEFT_WAREHOUSE
 from orders.returning import counting, kinds, locking
 from orders.returning.locking import lines_of, lock_return, require
 from orders.returning.trouble import ALL, RETURN_TO_DECIDE
@@ -76,12 +77,20 @@ def cancel(return_id: int, *, reason: str, actor: Actor, version: int | None = N
     require(row, *states, *(() if actor.kind == ActorKind.BUYER else EXPECTED))
     if row.money_state in (MoneyState.PROPOSED, MoneyState.GRANTED):
         raise locking.NotNow(_("Its money was asked for already. Decline the grant first."))
+    if actor.kind == ActorKind.BUYER and _new_goods_left(row):
+        raise locking.NotNow(_("The new goods have left already: send the others back."))
     if row.kind == ReturnKind.REFUSED_AT_DOOR:
         raise locking.NotNow(_("What was refused at the door comes back whatever anybody wants."))
     row.cancel()
     _end(row, why)
     locking.save(row, kinds.CANCELLED, actor, why=why)
     return row
+
+
+def _new_goods_left(row: ReturnRequest) -> bool:
+    """Whether goods that were sent in exchange are with a warehouse no longer."""
+    parts = SubOrder.objects.filter(order__exchange__return_request=row.pk, state__in=LEFT_WAREHOUSE)
+    return row.kind == ReturnKind.EXCHANGE and parts.exists()
 
 
 @transaction.atomic
@@ -152,7 +161,7 @@ def reopen(row: ReturnRequest) -> None:
         row.waybill_told_at = None
     if row.kind != ReturnKind.REFUSED_AT_DOOR:
         counting.take(lines)
-    if row.kind in (ReturnKind.RETURN_AND_REFUND, ReturnKind.REFUND_ONLY):
+    if row.kind in (ReturnKind.RETURN_AND_REFUND, ReturnKind.REFUND_ONLY, ReturnKind.EXCHANGE):
         row.money_state = MoneyState.NOT_DUE
     row.ended_at, row.end_reason = None, ""
 

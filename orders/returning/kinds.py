@@ -6,7 +6,7 @@ from orders.actors import name_actors
 from orders.kinds import event
 from orders.returning import words
 
-name_actors({"returns": _("Deadlines of returns")})
+name_actors({"returns": _("Deadlines of returns"), "exchanges": _("Exchanges")})
 
 REQUESTED = event(
     "return_requested",
@@ -45,7 +45,7 @@ ESCALATED = event(
 )
 CANCELLED = event(
     "return_cancelled",
-    _("Return %(number)s was cancelled: %(why)s"),
+    words.tell_cancelled,
     ("number", "why"),
     news={"return.cancelled": "It was cancelled; the buyer keeps the goods."},
     tone="muted",
@@ -173,4 +173,44 @@ CLOSED = event(
     tone="success",
     icon="task_alt",
     for_buyer=True,
+)
+EXCHANGE_BEGUN = event(
+    "exchange_begun",
+    words.tell_exchanged,
+    ("number", "order", "units", "credit", "to_pay", "leaves"),
+    news={"return.exchanged": "An order of new goods was made for it."},
+    tone="info",
+    icon="swap_horiz",
+    for_buyer=True,
+)
+EXCHANGES = event(
+    "exchanges",
+    _("It sends goods in exchange for those of return %(number)s of order %(order)s."),
+    ("number", "order"),
+    tone="info",
+    icon="swap_horiz",
+)
+EXCHANGE_ENDED = event(
+    "exchange_ended",
+    words.tell_exchange_ended,
+    ("number", "why"),
+    news={"return.exchange_ended": "Its exchange was given up; if goods come back, their money does."},
+    tone="warning",
+    icon="undo",
+    for_buyer=True,
+)
+EXCHANGE_SETTLED = event(
+    "exchange_settled",
+    _("Of the goods of return %(number)s ¥%(amount)s pay for order %(order)s by now."),
+    ("number", "amount", "order"),
+    tone="success",
+    icon="balance",
+)
+EXCHANGE_WRITTEN_OFF = event(
+    "exchange_written_off",
+    _("What the exchange of return %(number)s left unpaid is written off: ¥%(amount)s (%(why)s)."),
+    None,
+    private=("number", "amount", "why"),
+    tone="warning",
+    icon="money_off",
 )

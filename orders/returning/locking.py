@@ -3,16 +3,21 @@
 import re
 from typing import Any
 
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from oms.common.door.api import check_version
 from oms.common.errors import OmsError
+from oms.common.work import nudging
 from orders import timeline
 from orders.actors import Actor
 from orders.kinds import EventKind
 from orders.locking import lock_order
-from orders.models import ReturnLine, ReturnRequest
+from orders.models import Exchange, ReturnKind, ReturnLine, ReturnRequest
+
+# The stage above that follows exchanges.
+EXCHANGES = "exchanges"
 
 
 class NotNow(OmsError):
@@ -59,4 +64,12 @@ def save(row: ReturnRequest, kind: EventKind, actor: Actor, **data: Any) -> None
     row.save()
     # The database counts it.
     row.refresh_from_db(fields=["version"])
+    mark_exchange(row)
     timeline.record(row.order_id, kind, actor, sub_order_id=row.sub_order_id, number=row.number, **data)
+
+
+def mark_exchange(row: ReturnRequest) -> None:
+    """Where the return is exchanged, have its exchange looked at: something of it changed."""
+    if row.kind == ReturnKind.EXCHANGE:
+        Exchange.objects.filter(return_request=row).update(due_since=Coalesce("due_since", Now()))
+        nudging.nudge(EXCHANGES)

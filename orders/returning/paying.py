@@ -128,6 +128,7 @@ def granted(return_id: int, actor: Actor) -> None:
 def _touch(row: ReturnRequest) -> None:
     row.updated_at = timezone.now()
     row.save()
+    locking.mark_exchange(row)
 
 
 def close_if_done(row: ReturnRequest) -> bool:

@@ -25,7 +25,8 @@ from orders.models import (
 from orders.models.return_request import BY_REQUEST
 from orders.models.return_rule import REFUSED_AT_DOOR
 from orders.models.sub_order import ARRIVED
-from orders.returning import counting, deadlines, deciding, kinds, locking, photos
+from orders.returning import counting, deadlines, deciding, exchanging, kinds, locking, photos
+from orders.returning.exchanging import NewGoods
 from orders.returning.terms import Against, against, terms_of
 
 LONGEST_REMARK = 300
@@ -40,13 +41,14 @@ class OutsideTerms(OmsError):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What somebody wants: units by sub-order line (id) of one sub-order, and why. `agreed_amount` (yuan) is money in
-    place of all of it, where no goods come back."""
+    place of all of it, where no goods come back; `goods` is what an exchange is to send, none: the same again."""
 
     kind: str
     units: Mapping[int, int]
     reason: str
     remark: str = ""
     agreed_amount: Decimal | None = None
+    goods: Sequence[NewGoods] = ()
 
 
 @transaction.atomic
@@ -65,6 +67,8 @@ def request(
     order = lock_order(order_id, version=version)
     lines = _lines(order_id, wanted.units)
     _check_amount(wanted)
+    if wanted.goods and wanted.kind != ReturnKind.EXCHANGE:
+        raise OmsError(_("New goods are sent only for an exchange."), attr="goods")
     part = lines[0].sub_order
     now = timezone.now()
     terms = terms_of(line.order_line.sku for line in lines)
@@ -106,6 +110,8 @@ def request(
         for line in lines
     )
     photos.add(row, files, actor=actor)
+    if row.kind == ReturnKind.EXCHANGE:
+        exchanging.keep_wish(row, wanted.goods)
     locking.save(row, kinds.REQUESTED, actor, wanted=row.kind, reason=reason.code)
     if terms.approves_at_once and not outside:
         return deciding.approve(row.pk, actor=job(deadlines.NAME))
@@ -123,11 +129,13 @@ def request_each(
         by_part[part][key] = wanted.units[key]
     if wanted.agreed_amount is not None and len(by_part) > 1:
         raise OmsError(_("Name units of one sub-order only, if an amount is agreed."), attr="agreed_amount")
+    if wanted.goods and len(by_part) > 1:
+        raise OmsError(_("Name units of one sub-order only, if new goods are chosen."), attr="goods")
     if not by_part:
         raise OmsError(_("Name at least one unit."), attr="lines")
     done = []
     for units in by_part.values():
-        one = Wanted(wanted.kind, units, wanted.reason, wanted.remark, wanted.agreed_amount)
+        one = Wanted(wanted.kind, units, wanted.reason, wanted.remark, wanted.agreed_amount, wanted.goods)
         done.append(request(order_id, one, actor=actor, files=files, version=version))
         version = None
         for file in files:

@@ -2,7 +2,9 @@
 
 from django.utils.translation import gettext
 
+from oms.merchants.models import ExchangeLeaves
 from orders import story
+from orders.models.exchange import ExchangeEnd
 from orders.models.return_request import Found, PaysWayBack, ReturnKind
 from orders.returning import tracks
 
@@ -18,6 +20,12 @@ def tell_approved(data: story.Data) -> str:
     if not data.get("warehouse"):
         return story.fill(gettext("Return %(number)s was approved; the buyer keeps the goods."), data)
     return story.fill(gettext("Return %(number)s was approved; the goods go to warehouse %(warehouse)s."), data)
+
+
+def tell_cancelled(data: story.Data) -> str:
+    """That a return was cancelled, and why."""
+    sentence = gettext("Return %(number)s was cancelled: %(why)s")
+    return story.fill(sentence, {**data, "why": story.REASONS.word(str(data.get("why") or "–"))})
 
 
 def tell_inspected(data: story.Data) -> str:
@@ -47,3 +55,22 @@ def tell_way_back(data: story.Data) -> str:
     """Who bears the way back, and what it cost."""
     sentence = gettext("The way back of return %(number)s cost ¥%(cost)s; borne by: %(bearer)s.")
     return story.fill(sentence, {**data, "bearer": story.word(dict(PaysWayBack.choices), data["bearer"])})
+
+
+def tell_exchanged(data: story.Data) -> str:
+    """Which order sends what for the goods that come back, what of it they pay, and when it leaves."""
+    units = story.joined(f"{sku} × {count}" for sku, count in (data.get("units") or {}).items())
+    sentence = gettext(
+        "Exchange of return %(number)s: order %(order)s sends %(units)s. The goods pay ¥%(credit)s of it."
+    )
+    if data.get("to_pay") not in (None, "", "0.00"):
+        sentence += " " + gettext("The buyer is asked for ¥%(to_pay)s.")
+    sentence += " " + gettext("It leaves: %(leaves)s.")
+    leaves = story.word(dict(ExchangeLeaves.choices), data.get("leaves") or "")
+    return story.fill(sentence, {**data, "units": units, "leaves": leaves})
+
+
+def tell_exchange_ended(data: story.Data) -> str:
+    """Why an exchange was given up."""
+    sentence = gettext("The exchange of return %(number)s was given up: %(why)s")
+    return story.fill(sentence, {**data, "why": story.word(dict(ExchangeEnd.choices), data.get("why") or "")})

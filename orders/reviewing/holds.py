@@ -26,7 +26,7 @@ from orders.models.sub_order import AT_WAREHOUSE, BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing import words
 
 # Holds that end by themselves; no person may release them.
-ENDS_BY_ITSELF = (Hold.Kind.CANCELLATION, Hold.Kind.UNMATCHED, Hold.Kind.UNDO, Hold.Kind.CHANGE)
+ENDS_BY_ITSELF = (Hold.Kind.CANCELLATION, Hold.Kind.UNMATCHED, Hold.Kind.UNDO, Hold.Kind.CHANGE, Hold.Kind.EXCHANGE)
 # For queues of sub-orders (alias `q`): their order may not go on.
 ORDER_IS_HELD = "q.is_held"
 
@@ -173,6 +173,8 @@ def release_obstacle(order: Order, hold: Hold, has_right: HasRight | None = None
         return _("This hold ends by itself, or when the cancellation is taken back.")
     if hold.kind == Hold.Kind.CHANGE and hold.released_at is None:
         return _("This hold ends when the change is paid, the warehouse answered, or the change is discarded.")
+    if hold.kind == Hold.Kind.EXCHANGE and hold.released_at is None:
+        return _("This hold ends when the goods of the return are there, or the exchange is given up.")
     if hold.released_at is None and has_right is not None and not may_release(hold, has_right):
         if hold.level:
             return _("This hold needs an approval of level %(level)d: you do not have that right.") % {

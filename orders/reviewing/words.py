@@ -20,6 +20,8 @@ TAKEN_BACK = "taken_back"
 CANCELLED_NOW = "cancelled_now"
 GOODS_MATCHED = "goods_matched"
 CHANGE_ENDED = "change_ended"
+GOODS_BACK = "goods_back"
+EXCHANGE_ENDED = "exchange_ended"
 story.REASONS.add(
     {
         ORDER_CANCELLED: _("The order was cancelled."),
@@ -29,6 +31,8 @@ story.REASONS.add(
         CANCELLED_NOW: _("The time to take it back is over."),
         GOODS_MATCHED: _("The codes of the goods are matched."),
         CHANGE_ENDED: _("The change is carried out, or given up."),
+        GOODS_BACK: _("The goods to be exchanged are there."),
+        EXCHANGE_ENDED: _("The exchange is given up."),
     }
 )
 story.REASONS.add({f"rule:{rule.code}": rule.title for rule in shipped.RULES})
@@ -106,6 +110,8 @@ def why_told(data: Mapping[str, Any]) -> str:
             return gettext("It is about to be cancelled: %(reason)s") % {"reason": story.REASONS.word(given)}
         case Hold.Kind.CHANGE:
             return gettext("Change %(number)s waits for its payment, or for the warehouse.") % {"number": given}
+        case Hold.Kind.EXCHANGE:
+            return gettext("The goods of return %(number)s are to come back first.") % {"number": given}
         case Hold.Kind.ADDRESS:
             return " ".join(_questions(data.get("details") or {}))
         case Hold.Kind.UNMATCHED:

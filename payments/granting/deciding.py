@@ -26,6 +26,7 @@ from orders.models import ActorKind, Order, OrderLine
 from orders.models.amounts import Bearer
 from orders.returning import counting, paying
 from payments import kinds, troubles
+from payments.exchanging import setting_off
 from payments.granting import previewing
 from payments.granting.limits import granted_today, limits_of
 from payments.granting.previewing import Calculation, Chosen, Wanted
@@ -61,7 +62,8 @@ def propose(
     user: AbstractBaseUser | None = None,
     version: int | None = None,
 ) -> RefundGrant:
-    """Propose a grant; where a member of staff (`user`) may grant it alone, it is granted at once.
+    """Propose a grant; where a member of staff (`user`) may grant it alone, or all of it pays for
+    goods in exchange, it is granted at once.
 
     `reason` is the code of a GrantReason of the same kind; `seen` what the proposer was shown. Raises OmsError for an
     unknown reason, an empty note, units that cannot come back and more than is left; ChangedMeanwhile where it comes
@@ -80,7 +82,10 @@ def propose(
         raise _changed()
     line = OrderLine.objects.filter(order=order_id, position=wanted.line).first() if wanted.line else None
     amount = yuan(calculation.amount)
-    may_alone = user is not None and limits_of(user).covers_alone(amount, granted_today=granted_today(actor.name))
+    is_nothing = bool(calculation.exchanged) and not amount
+    may_alone = is_nothing or (
+        user is not None and limits_of(user).covers_alone(amount, granted_today=granted_today(actor.name))
+    )
     order = Order.objects.get(pk=order_id)
     grant = RefundGrant.objects.create(
         number=f"{order.number}-G{RefundGrant.objects.filter(order=order_id).count() + 1}",
@@ -164,15 +169,19 @@ def _grant(grant: RefundGrant, chosen: Chosen, actor: Actor) -> RefundGrant:
     if grant.kind == GrantKind.RETURN:
         if grant.return_request_id is not None:
             counting.let_go(grant.return_request_id, chosen.units)
-        charging.take_back_units(
+        taken = setting_off.take_back(
             grant.order_id,
             chosen.units,
+            return_id=grant.return_request_id,
             freight=previewing.freight_of(grant.reason),
             gifts_kept=chosen.gifts_kept,
             reference=grant.number,
             actor=actor,
             bearer=Bearer(grant.bearer),
         )
+        exchange = setting_off.of_return(grant.return_request_id)
+        if exchange is not None:
+            setting_off.settle(exchange, taken, actor=actor)
     else:
         charging.give(
             grant.order_id,

@@ -19,6 +19,7 @@ from orders.intake.apportionment import Shares
 from orders.locking import lock_order
 from orders.models import ActorKind, OrderLine, OrderPromotion, SubOrderState
 from orders.returning import counting
+from payments.exchanging import setting_off
 from payments.models import GrantKind, GrantReason, GrantState, RefundGrant, RefundGrantLine
 from payments.owing import owed
 
@@ -75,7 +76,8 @@ class PromotionShown:
 @dataclass(frozen=True, slots=True)
 class Calculation:
     """What would go back, in fen: in all and by tender; the share that was paid for the returned units; what the kept
-    goods cost; what is charged beyond (lost promotions, gifts, freight), and what of that is forgiven."""
+    goods cost; what is charged beyond (lost promotions, gifts, freight), and what of that is forgiven; and what
+    pays for goods in exchange."""
 
     amount: int
     cash: int
@@ -89,6 +91,7 @@ class Calculation:
     lines: tuple[ReturnedLine, ...] = ()
     promotions: tuple[PromotionShown, ...] = ()
     rules_version: int = RULES_VERSION
+    exchanged: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The form in which it is stored and shown, amounts in yuan as text."""
@@ -258,25 +261,24 @@ def _taken(order_id: int, *, but: int | None = None) -> dict[int, int]:
 
 
 def _of_return(order_id: int, chosen: Chosen, reason: GrantReason, return_id: int | None = None) -> Calculation:
-    before = correcting.read([order_id])[order_id].books
     parts = {part.id: part for part in correcting.parts(order_id)}
     gone = {key: parts[key].shares.take(count, parts[key].units) for key, count in chosen.units.items()}
     undone = transaction.savepoint()
     try:
         if return_id is not None:
             counting.let_go(return_id, chosen.units)
-        kept = charging.take_back_units(
+        taken = setting_off.take_back(
             order_id,
             chosen.units,
+            return_id=return_id,
             freight=freight_of(reason),
             gifts_kept=chosen.gifts_kept,
             reference="preview",
             actor=Actor(ActorKind.JOB, "preview"),
         )
-        after = correcting.read([order_id])[order_id].books
     finally:
         transaction.savepoint_rollback(undone)
-    back = before.held.less(after.held)
+    kept, before, after, back = taken.kept, taken.before, taken.after, taken.goes_back
     names = {line.pk: line.name for line in OrderLine.objects.filter(order=order_id)}
     by_line: dict[int, tuple[int, Shares]] = {}
     for key, shares in gone.items():
@@ -309,6 +311,7 @@ def _of_return(order_id: int, chosen: Chosen, reason: GrantReason, return_id: in
             PromotionShown(promotion.code, of_names.get(promotion.code, ""), promotion.share, promotion.now)
             for promotion in promotions_kept(after)
         ),
+        exchanged=taken.used.total,
     )
 
 

@@ -40,6 +40,7 @@ CALCULATION = {
     ],
     "promotions": [{"code": "FULL-200-30", "name": "满200减30", "share": "15.00", "now": "0.00"}],
     "rules_version": 1,
+    "exchanged": "0.00",
 }
 GRANT = {
     "number": "1364935748662587-G1",
@@ -101,6 +102,7 @@ class CalculationSerializer(serializers.Serializer):
     not_collected = money_field(help_text="What would be kept beyond what was paid; it is forgiven.")
     lines = ReturnedLineSerializer(many=True)
     promotions = PromotionLeftSerializer(many=True)
+    exchanged = money_field(help_text="What does not go back because it pays for goods in exchange.")
     rules_version = serializers.IntegerField(help_text="Of which version of the rules this is.")
 
 

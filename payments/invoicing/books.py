@@ -141,7 +141,7 @@ def _charges(books: Mapping[int, Book]) -> dict[int, list[Charge]]:
         cursor.execute(
             f"""
             SELECT order_id, component, line_id, sub_order_id, sum(amount) FROM orders_ordercharge
-            WHERE order_id = ANY(%s::bigint[]) AND cause <> '{ChargeCause.PLACED}'
+            WHERE order_id = ANY(%s::bigint[]) AND cause NOT IN ('{ChargeCause.PLACED}', '{ChargeCause.EXCHANGED}')
             GROUP BY order_id, component, line_id, sub_order_id ORDER BY order_id, line_id, sub_order_id, component
             """,
             [array(books)],

@@ -16,6 +16,7 @@ class Code(StrEnum):
     OTHER_PROVIDERS = "1006"
     DISPUTED = "1007"
     RECEIVABLE = "1101"
+    EXCHANGES = "1102"
     PREPAID = "2001"
     GIFT_CARDS = "2101"
     POINTS = "2102"
@@ -48,6 +49,7 @@ _ACCOUNTS = (
     (Code.OTHER_PROVIDERS, "其他渠道待结算", "Other providers, to settle", Side.DEBIT),
     (Code.DISPUTED, "争议冻结款", "Held in disputes", Side.DEBIT),
     (Code.RECEIVABLE, "应收买家", "Receivable from buyers", Side.DEBIT),
+    (Code.EXCHANGES, "应收换货货款", "Exchanged goods to come back", Side.DEBIT),
     (Code.PREPAID, "预收货款", "Received before completion", Side.CREDIT),
     (Code.GIFT_CARDS, "礼品卡余额", "Gift card balances", Side.CREDIT),
     (Code.POINTS, "积分负债", "Points owed", Side.CREDIT),

@@ -50,6 +50,7 @@ SUBJECTS = {
     "withheld": gettext_lazy("Not given back to the buyer"),
     "service": gettext_lazy("Service of our warehouse"),
     "deposit": gettext_lazy("Deposit"),
+    "exchange": gettext_lazy("Exchange"),
 }
 
 

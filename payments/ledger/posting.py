@@ -35,6 +35,7 @@ _FACTS = " UNION ALL ".join(
         sources.SERVICE,
         sources.WAY_BACK,
         sources.FORFEITED,
+        sources.EXCHANGED,
         sources.BALANCES,
     )
 )

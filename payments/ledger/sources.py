@@ -24,12 +24,14 @@ def _fen(amount: str) -> str:
 
 # Where the money of a payment `p`, over a connection `c`, lies until it reaches the bank.
 _HELD = f"""(CASE p.means WHEN '{Means.CASH}' THEN '{Code.CARRIERS}' WHEN '{Means.EXTERNAL}' THEN '{Code.MERCHANTS_OWN}'
-    WHEN '{Means.OFFLINE}' THEN '{Code.BANK}'
+    WHEN '{Means.OFFLINE}' THEN '{Code.BANK}' WHEN '{Means.EXCHANGE}' THEN '{Code.EXCHANGES}'
     ELSE CASE c.protocol {" ".join(f"WHEN '{protocol}' THEN '{code}'" for protocol, code in HELD_OVER.items())}
         ELSE '{Code.OTHER_PROVIDERS}' END END)"""
 _HOLDER = f"""(CASE WHEN p.means = '{Means.EXTERNAL}' THEN 'merchant:' || (
         SELECT h.merchant_id FROM orders_order o JOIN merchants_channel h ON h.id = o.channel_id
         WHERE o.id = p.order_id)
+    WHEN p.means = '{Means.EXCHANGE}' THEN 'exchange:' || (
+        SELECT e.return_request_id FROM orders_exchange e WHERE e.new_order_id = p.order_id)
     WHEN c.id IS NOT NULL THEN 'connection:' || c.id ELSE '' END)"""
 
 CAPTURED = f"""
@@ -251,6 +253,30 @@ FORFEITED = f"""
     CROSS JOIN LATERAL (VALUES ('{Code.PREPAID}', '', c.amount),
         (CASE WHEN t.is_theirs THEN '{Code.MERCHANTS}' ELSE '{Code.OTHER_INCOME}' END,
             CASE WHEN t.is_theirs THEN 'merchant:' || m.id ELSE '' END, -c.amount)) AS x(account, party, amount)
+"""
+
+# What of the money of goods that came back was used for those that they were exchanged for, and what of it is missing
+# and was written off.
+EXCHANGED = f"""
+    SELECT g.order_id, 'exchange:' || g.exchange, '{EntryKind.EXCHANGED}', x.account, x.party, x.fen
+    FROM (SELECT c.order_id, e.return_request_id AS exchange, sum(c.amount) AS cash,
+            coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.GIFT_CARD}'), 0) AS card,
+            coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.POINTS}'), 0) AS points
+          FROM orders_ordercharge c JOIN orders_order n ON n.number = c.reference
+          JOIN orders_exchange e ON e.new_order_id = n.id
+          WHERE c.order_id {_ORDERS} AND c.cause = '{ChargeCause.EXCHANGED}' GROUP BY c.order_id, exchange) AS g
+    CROSS JOIN LATERAL (VALUES
+        ('{Code.PREPAID}', '', {_fen("g.cash")}),
+        ({_of_channel(_CARD, "g.order_id")}, {_channel("g.order_id")}, -{_fen("g.card")}),
+        ({_of_channel(_POINTS, "g.order_id")}, {_channel("g.order_id")}, -{_fen("g.points")}),
+        ('{Code.EXCHANGES}', 'exchange:' || g.exchange, -{_fen("g.cash - g.card - g.points")}))
+        AS x(account, party, fen)
+    UNION ALL
+    SELECT r.order_id, 'exchange:' || r.id, '{EntryKind.WRITTEN_OFF}', x.account, x.party, x.fen
+    FROM orders_exchange e JOIN orders_returnrequest r ON r.id = e.return_request_id
+    CROSS JOIN LATERAL (VALUES ('{Code.COMPENSATION}', '', {_fen("e.written_off")}),
+        ('{Code.EXCHANGES}', 'exchange:' || r.id, -{_fen("e.written_off")})) AS x(account, party, fen)
+    WHERE r.order_id {_ORDERS} AND e.written_off > 0
 """
 
 # What a merchant pays for the service of our warehouse.

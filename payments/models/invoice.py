@@ -180,6 +180,7 @@ class Invoice(WorkItem, Versioned, TellsChanges):
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="invoice_queue_person"),
             models.Index(fields=["changed_at", "id"], name="invoice_by_change"),
+            models.Index(fields=["id"], condition=Q(state=InvoiceState.FAILED), name="invoice_queue_failed"),
             models.Index(fields=["issuer", "-id"], name="invoice_of_issuer"),
         ]
         permissions = [

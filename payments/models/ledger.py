@@ -65,6 +65,7 @@ class EntryKind(models.TextChoices):
     UNEXPLAINED = "unexplained", _("Unexplained money")
     EXPLAINED = "explained", _("Unexplained money explained")
     WRITTEN_OFF = "written_off", _("Written off")
+    EXCHANGED = "exchanged", _("Used for an exchange")
     CORRECTED = "corrected", _("Corrected")
     BALANCE_ISSUED = "balance_issued", _("Gift card or points issued")
     BALANCE_SPENT = "balance_spent", _("Gift card or points spent")

@@ -36,6 +36,11 @@ class Means(models.TextChoices):
     CASH = "cash", _("Cash, collected by the carrier")
     EXTERNAL = "external", _("Taken by the merchant itself")
     OFFLINE = "offline", _("Bank transfer")
+    EXCHANGE = "exchange", _("Goods that come back for it")
+
+
+# Nobody is asked for it: it is there already.
+NOT_ASKED_FOR = (Means.EXTERNAL, Means.OFFLINE, Means.EXCHANGE)
 
 
 class PaymentState(models.TextChoices):
@@ -154,7 +159,7 @@ class Payment(WorkItem, Versioned, TellsChanges):
             models.CheckConstraint(
                 condition=Q(means=Means.ONLINE, connection__isnull=False, sub_order__isnull=True)
                 | Q(means=Means.CASH, connection__isnull=True, sub_order__isnull=False)
-                | Q(means__in=[Means.EXTERNAL, Means.OFFLINE], connection__isnull=True, sub_order__isnull=True),
+                | Q(means__in=[*NOT_ASKED_FOR], connection__isnull=True, sub_order__isnull=True),
                 name="payment_goes_over_a_connection_just_online",
             ),
             models.CheckConstraint(
@@ -181,6 +186,9 @@ class Payment(WorkItem, Versioned, TellsChanges):
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
             models.Index(fields=["changed_at", "id"], name="payment_by_change"),
+            models.Index(
+                fields=["captured_at"], condition=Q(state=PaymentState.CAPTURED), name="payment_captured_by_time"
+            ),
         ]
         permissions = [
             ("return_payment", _("Can send back what was paid twice")),

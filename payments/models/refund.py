@@ -135,6 +135,9 @@ class Refund(WorkItem, Versioned, TellsChanges):
             models.Index(fields=["id"], condition=Q(state=RefundState.GRANTED), name="refund_queue_send"),
             models.Index(fields=["due_at"], condition=~Q(state=RefundState.SUCCEEDED), name="refund_queue_overdue"),
             models.Index(fields=["changed_at", "id"], name="refund_by_change"),
+            models.Index(
+                fields=["succeeded_at"], condition=Q(state=RefundState.SUCCEEDED), name="refund_succeeded_by_time"
+            ),
         ]
         permissions = [
             ("pay_out_refund", _("Can record that a refund was paid by hand")),

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from oms.common import tickets
 from oms.common.tickets import Trouble
+from oms.common.work import nudging
 from orders import actors, timeline
 from orders.models import ChargeCause, Order, OrderCharge, OrderState
 from orders.models.charge import DEPOSITS, KEPT, OF_GONE_UNITS
@@ -91,6 +92,7 @@ def intend_refunds(order_ids: Iterable[int]) -> None:
         shares = shares_of[order.pk]
         for number, (share, grant) in enumerate(_granted(shares, grants.get(order.pk, ())), order.refund_count + 1):
             is_by_hand = share.payment.connection_id is None
+            is_exchanged = share.payment.means == Means.EXCHANGE
             is_asked = order.pk in listening and _is_at_channel(share)
             waits = grant is not None and not is_by_hand and share.amount > settings.REFUNDS_SENT_BY_RULE_UP_TO
             refunds.append(
@@ -103,9 +105,9 @@ def intend_refunds(order_ids: Iterable[int]) -> None:
                     reason=share.reason,
                     grant=grant,
                     state=RefundState.GRANTED if waits else RefundState.INTENDED,
-                    ready_at=None if waits or is_asked else now,
+                    ready_at=None if waits or is_asked or is_exchanged else now,
                     due_at=now + timedelta(days=settings.REFUND_DAYS),
-                    needs_person_since=now if is_by_hand and not is_asked else None,
+                    needs_person_since=now if is_by_hand and not is_asked and not is_exchanged else None,
                 )
             )
             asked += refunds[-1:] if is_asked else []
@@ -113,6 +115,8 @@ def intend_refunds(order_ids: Iterable[int]) -> None:
     _tell(refunds)
     if asked:
         at_channel.ask(asked)
+    if any(refund.payment.means == Means.EXCHANGE for refund in refunds):
+        nudging.nudge("exchanges")
 
 
 def _is_at_channel(share: Share) -> bool:
@@ -186,7 +190,7 @@ _REASONS = {
 }
 
 # What of the money of units that are gone does not go back with them.
-_NOT_BACK = (ChargeCause.NETTED, ChargeCause.SET_OFF, *KEPT)
+_NOT_BACK = (ChargeCause.NETTED, ChargeCause.SET_OFF, ChargeCause.EXCHANGED, *KEPT)
 
 
 def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, dict[RefundReason, Decimal]]:

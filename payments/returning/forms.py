@@ -102,7 +102,7 @@ class RequestForm(_WithPhotos):
 
     kind = forms.ChoiceField(
         label=gettext_lazy("What the buyer gets"),
-        choices=[(kind.value, kind.label) for kind in ReturnKind if kind in BY_REQUEST],
+        choices=[(kind.value, kind.label) for kind in BY_REQUEST if kind != ReturnKind.EXCHANGE],
         widget=forms.Select(attrs=INPUT),
     )
     reason = forms.ModelChoiceField(

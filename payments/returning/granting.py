@@ -26,8 +26,7 @@ def preview(return_id: int, units: Mapping[int, int] | None = None) -> Calculati
     """What granting the return's money would give now; nothing is changed. `units` (by sub-order line) are those that
     are paid for, all that it has unless told. Raises OmsError for units that it does not have, and NotNow."""
     row = _due(return_id)
-    wanted = _wanted(row, units)
-    return previewing.preview(row.order_id, wanted, _reason(row))
+    return previewing.preview(row.order_id, wanted_of(row, units), reason_of(row))
 
 
 @transaction.atomic
@@ -36,7 +35,7 @@ def grant(
     *,
     note: str,
     actor: Actor,
-    user: AbstractBaseUser,
+    user: AbstractBaseUser | None,
     units: Mapping[int, int] | None = None,
     seen: Seen | None = None,
     version: int | None = None,
@@ -46,8 +45,8 @@ def grant(
     row = _due(return_id, version=version)
     return deciding.propose(
         row.order_id,
-        _wanted(row, units),
-        reason=_reason(row).code,
+        wanted_of(row, units),
+        reason=reason_of(row).code,
         note=note or row.number,
         actor=actor,
         bearer=Bearer.PLATFORM if row.fault == Fault.PLATFORM else Bearer.MERCHANT,
@@ -63,7 +62,9 @@ def _due(return_id: int, *, version: int | None = None) -> ReturnRequest:
     return row
 
 
-def _wanted(row: ReturnRequest, units: Mapping[int, int] | None) -> Wanted:
+def wanted_of(row: ReturnRequest, units: Mapping[int, int] | None = None) -> Wanted:
+    """What is granted for the locked return: all that it has, or these units (by sub-order line). Raises OmsError for
+    units that it does not have."""
     if row.agreed_amount is not None:
         return Wanted(GrantKind.GOODWILL, Decimal(row.agreed_amount), return_id=row.pk)
     lines = lines_of(row)
@@ -79,7 +80,8 @@ def _wanted(row: ReturnRequest, units: Mapping[int, int] | None) -> Wanted:
     return Wanted(GrantKind.RETURN, return_id=row.pk, parts=chosen, parts_missing=kept)
 
 
-def _reason(row: ReturnRequest) -> GrantReason:
+def reason_of(row: ReturnRequest) -> GrantReason:
+    """The reason for which its money is granted. Raises OmsError where there is none."""
     kind, code = (
         (GrantKind.GOODWILL, _AGREED) if row.agreed_amount is not None else (GrantKind.RETURN, row.reason.grant_reason)
     )

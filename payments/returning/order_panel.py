@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from orders import panels
@@ -27,12 +28,14 @@ def context(order: Order) -> Mapping[str, Any] | None:
         return None
     form = RequestForm(initial={"version": order.version}, auto_id="return-%s") if lines else None
     action = Action("return", _("Return…"), "assignment_return", None, f"#{PANEL.anchor}", right="orders.work_return")
+    page = reverse("admin:orders_returnrequest_exchange", args=[order.pk])
+    exchange = Action("exchange", _("Exchange…"), "swap_horiz", None, page, right="orders.work_return")
     return {
         "order": order,
         "returns": returns,
         "lines": lines,
         "form": form,
-        "actions": [action] if lines else [],
+        "actions": [action, exchange] if lines else [],
     }
 
 

@@ -1,11 +1,10 @@
 """The staff's pages of returns: the list with its tabs, a return with both its tracks, and what is done about it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import connection
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
@@ -15,13 +14,13 @@ from unfold.decorators import display
 
 from oms.common.desk import acting
 from oms.common.desk.acting import RowAction, RowActions
-from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter
-from oms.common.states import listed
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from oms.common.templatetags.staff import state_badge, when
 from orders import actors
 from orders.admin.actions import posted
 from orders.admin.staff import staff_actor
 from orders.models import (
+    Exchange,
     MoneyState,
     ReturnPhoto,
     ReturnReason,
@@ -30,8 +29,10 @@ from orders.models import (
     ReturnState,
     StrayPhoto,
 )
-from orders.models.return_request import EXPECTED, OPEN_RETURNS, TIMED, ReturnKind
+from orders.models.return_request import EXPECTED, TIMED, ReturnKind
 from orders.returning import deciding, inspecting, paying, requesting, travelling, way_back
+from payments.exchanging import beginning, following, writing_off
+from payments.exchanging import pages as exchanges
 from payments.granting.deciding import Seen
 from payments.models import GrantState
 from payments.returning import granting, rates, showing
@@ -46,10 +47,10 @@ from payments.returning.forms import (
     WayBackForm,
     WaybillForm,
 )
+from payments.returning.tabs import ArrivedFilter, OverdueFilter, tabs
 
 WORK, INSPECT, GRANT = "orders.work_return", "orders.inspect_return", "payments.grant_refund"
-# No more are counted in a tab.
-MOST_COUNTED = 1000
+WRITE_OFF = "orders.write_off_exchange"
 _S = ReturnState
 
 
@@ -63,6 +64,11 @@ def _done(do: Callable[[HttpRequest, int, dict[str, Any]], ReturnRequest]) -> Ca
 
 def _approve(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
     house = data["warehouse"]
+    if ReturnRequest.objects.filter(pk=key, kind=ReturnKind.EXCHANGE).exists():
+        warehouse_id = house.pk if house else None
+        actor = staff_actor(request)
+        beginning.approve(key, actor=actor, warehouse_id=warehouse_id, version=data["version"])
+        return ReturnRequest.objects.get(pk=key)
     return deciding.approve(
         key, actor=staff_actor(request), warehouse_id=house.pk if house else None, version=data["version"]
     )
@@ -100,6 +106,11 @@ def _pay_before(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnR
     return paying.pay_before(key, actor=staff_actor(request), version=data["version"])
 
 
+def _write_off(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
+    writing_off.write_off(key, reason=data["reason"], actor=staff_actor(request), version=data["version"])
+    return ReturnRequest.objects.get(pk=key)
+
+
 def _send_repaired(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
     return paying.send_repaired(key, waybill=data["waybill"], actor=staff_actor(request), version=data["version"])
 
@@ -122,86 +133,14 @@ def _fits(row: ReturnRequest) -> dict[str, bool]:
         and row.money_state in (MoneyState.GRANTED, MoneyState.NOTHING)
         and by_request,
         "cancel": row.state in (_S.REQUESTED, _S.APPROVED, *EXPECTED) and by_request,
+        "write_off": row.kind == ReturnKind.EXCHANGE and _is_short(row),
         "escalate": row.state in (_S.REQUESTED, _S.DECLINED) and not row.is_escalated,
     }
 
 
-def _overdue(rows: Any) -> Any:
-    return rows.filter(pk__in=[*_overdue_ids()])
-
-
-def _overdue_ids() -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id FROM orders_returnrequest WHERE state IN ({listed(TIMED)})"
-            f" AND (ready_at IS NULL OR ready_at < now()) ORDER BY id DESC LIMIT {MOST_COUNTED}"
-        )
-        return [key for (key,) in cursor.fetchall()]
-
-
-class OverdueFilter(YesFilter):
-    """Returns whose deadline is over."""
-
-    title = gettext_lazy("overdue")
-    parameter_name = "overdue"
-    condition = staticmethod(_overdue)
-
-
-def _arrived(rows: Any) -> Any:
-    return rows.filter(state=_S.IN_TRANSIT, arrived_at__isnull=False)
-
-
-class ArrivedFilter(YesFilter):
-    """Returns whose parcel was delivered, as its carrier says, and that nobody received."""
-
-    title = gettext_lazy("at the warehouse, says the carrier")
-    parameter_name = "arrived"
-    condition = staticmethod(_arrived)
-
-
-# Each tab: its title, the filter of the list that it is, and its condition in SQL.
-_TABS: Sequence[tuple[Any, str, str]] = (
-    (gettext_lazy("To be decided"), "state__exact=requested", f"state = '{_S.REQUESTED}'"),
-    (gettext_lazy("Waits for goods"), "state__exact=awaiting_goods", f"state = '{_S.AWAITING_GOODS}'"),
-    (gettext_lazy("On its way back"), "state__exact=in_transit", f"state = '{_S.IN_TRANSIT}'"),
-    (
-        gettext_lazy("At the warehouse, says the carrier"),
-        "arrived=1",
-        f"state = '{_S.IN_TRANSIT}' AND arrived_at IS NOT NULL",
-    ),
-    (gettext_lazy("To be inspected"), "state__exact=received", f"state = '{_S.RECEIVED}'"),
-    (gettext_lazy("Money to grant"), "money_state__exact=to_grant", f"money_state = '{MoneyState.TO_GRANT}'"),
-    (
-        gettext_lazy("Overdue"),
-        "overdue=1",
-        f"state IN ({listed(TIMED)}) AND (ready_at IS NULL OR ready_at < now())",
-    ),
-)
-
-
-def tabs(request: HttpRequest) -> list[dict[str, Any]]:
-    """The tabs above the list, each with how many returns it has. One statement."""
-    counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for _title, _query, condition in _TABS)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {counts} FROM (SELECT * FROM orders_returnrequest WHERE state IN ({listed(OPEN_RETURNS)})"
-            f" LIMIT {MOST_COUNTED}) AS t"
-        )
-        found = cursor.fetchone()
-    chosen = request.GET.urlencode()
-    shown = [{"title": _("All"), "query": "?", "is_active": not chosen, "count": "", "is_empty": True}]
-    for (title, query, _condition), count in zip(_TABS, found, strict=True):
-        more = "+" if count == MOST_COUNTED else ""
-        shown.append(
-            {
-                "title": title,
-                "query": f"?{query}",
-                "is_active": chosen == query,
-                "count": f"{count}{more}",
-                "is_empty": not count,
-            }
-        )
-    return shown
+def _is_short(row: ReturnRequest) -> bool:
+    exchange = Exchange.objects.select_related("new_order", "return_request").filter(pk=row.pk).first()
+    return exchange is not None and following.missing(exchange) > 0
 
 
 @admin.register(ReturnRequest)
@@ -265,6 +204,13 @@ class ReturnRequestAdmin(RowColumns, RowActions):
             ReasonForm,
         ),
         RowAction(
+            "write_off",
+            WRITE_OFF,
+            gettext_lazy("Write off what is missing"),
+            _done(_write_off),
+            ReasonForm,
+        ),
+        RowAction(
             "give_nothing",
             GRANT,
             gettext_lazy("Give no money"),
@@ -311,6 +257,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
         wrap = self.admin_site.admin_view
         return [
             path("of/<int:order_id>/", wrap(request_view), name="orders_returnrequest_request"),
+            path("of/<int:order_id>/exchange/", wrap(exchanges.exchange_view), name="orders_returnrequest_exchange"),
             path("rates/", wrap(rates.page), name="orders_returnrequest_rates"),
             path("photo/<int:photo_id>/", wrap(photo_view), name="orders_returnrequest_photo"),
             path("<int:row_id>/inspect/", wrap(inspect_view), name="orders_returnrequest_inspect"),
@@ -332,6 +279,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
         if row is not None:
             user = request.user
             context = showing.context_of(row, request.GET)
+            context["shown_exchange"] = exchanges.context_of(row)
             context |= {"may_inspect": user.has_perm(INSPECT), "may_grant": user.has_perm(GRANT)}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 

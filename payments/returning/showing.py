@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
+from orders import story
 from orders.models import Found, MoneyState, ReturnKind, ReturnRequest, ReturnState
 from orders.models.return_request import MONEY_DONE
 from orders.returning import tracks
@@ -116,6 +117,7 @@ def context_of(row: ReturnRequest, chosen: Any) -> dict[str, Any]:
             why_not = " ".join(refusal.messages)
     return {
         "row": row,
+        "end_reason": story.REASONS.word(row.end_reason),
         "goods_track": goods_track(row),
         "money_track": money_track(row, grants),
         "units": units_of(row, paid_for or {}),

@@ -10,15 +10,18 @@ from oms.common.work.claiming import Stage
 from orders import actors, story
 from orders.changing import cancelling
 from orders.locking import lock_orders
-from orders.models import Order, OrderState
+from orders.models import Hold, Order, OrderState
 from payments.models import NoticeKind, PaymentState
 from payments.owing import owed
 from payments.taking import dropping, forfeiting
 
 # A fact that is stored but not applied yet is money: the order stays until it is applied. What was applied and did not
-# start the review was too little; it goes back, but for deposits whose terms say otherwise.
+# start the review was too little; it goes back, but for deposits whose terms say otherwise. That goods must come back
+# for it first gives nobody more time to pay.
 _UNPAID = f"""
-    o.state = '{OrderState.AWAITING_PAYMENT}' AND o.pay_by < now() AND o.open_holds = 0
+    o.state = '{OrderState.AWAITING_PAYMENT}' AND o.pay_by < now()
+    AND o.open_holds = (SELECT count(*) FROM orders_hold h WHERE o.open_holds > 0 AND h.order_id = o.id
+        AND h.released_at IS NULL AND h.kind = '{Hold.Kind.EXCHANGE}')
     AND NOT EXISTS (
         SELECT FROM payments_payment p JOIN common_inboundfact f ON f.subject = p.number
         WHERE p.order_id = o.id AND f.topic = '{Topic.PAYMENT}' AND f.kind = '{NoticeKind.CAPTURED}'

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.utils import timezone
+
 from oms.common.models import Topic
 from oms.common.work import facts
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
@@ -49,6 +51,13 @@ def record_external(order: Order, *, at: datetime) -> Payment:
 def record_transfer(order: Order, *, amount: Decimal, at: datetime, serial: str) -> Payment:
     """Book a bank transfer of so many yuan for a locked order that waits for its payment. Needs an open transaction."""
     (payment,) = _book([_Taken(order, amount, at, numbering.next_number(order), serial, Means.OFFLINE)])
+    return payment
+
+
+def record_exchange(order: Order, *, amount: Decimal) -> Payment:
+    """Book that goods which come back pay so many yuan of a locked order of new goods. Needs an open transaction."""
+    number = numbering.next_number(order)
+    (payment,) = _book([_Taken(order, amount, timezone.now(), number, means=Means.EXCHANGE)])
     return payment
 
 

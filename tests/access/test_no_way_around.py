@@ -101,6 +101,7 @@ RIGHTS = {
     "orders_promise_rates": "orders.view_deliverypromise",
     "orders_review_rehearsal": "orders.view_reviewrule",
     "orders_returnrequest_request": "orders.work_return",
+    "orders_returnrequest_exchange": "orders.work_return",
     "orders_returnrequest_rates": "orders.view_returnrequest",
     "orders_returnrequest_photo": "orders.view_returnrequest",
     "orders_strayparcel_add": "orders.inspect_return",

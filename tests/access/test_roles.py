@@ -30,7 +30,7 @@ def test_all_roles_are_made_with_their_rights_and_limits():
     roles.install(SHIPPED)
     limits.install_defaults()
 
-    assert Role.objects.count() == Group.objects.count() == len(SHIPPED) == 12
+    assert Role.objects.count() == Group.objects.count() == len(SHIPPED) == 13
     assert "view_personal_data" in rights("customer_service")
     assert "send_refund" not in rights("finance")
     assert "send_refund" in rights("finance_lead")

@@ -109,6 +109,11 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
         "reason": "no_reason",
         "lines": [{"position": 1, "quantity": 1}],
     },
+    ("exchange-preview", "post"): lambda t: {
+        "sub_order": t.sub_order.number,
+        "reason": "no_reason",
+        "lines": [{"position": 1, "quantity": 1}],
+    },
     ("gift-cards", "post"): lambda t: {"batch": "1", "is_sold": True, "cards": [{"amount": "1.00"}]},
     ("gift-card-look-up", "post"): lambda t: {"code": t.card.code},
     ("points-accounts", "post"): lambda t: {"member": t.points.member},

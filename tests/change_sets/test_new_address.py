@@ -123,7 +123,7 @@ def test_the_page_says_who_is_asked_and_asks(shop):
     page = reverse("admin:orders_order_recipient", args=[order.pk])
     seen = clerk.get(page).content.decode()
     assert "Who is asked for a new address" in seen
-    assert f"warehouse {shop.warehouse.name}" in seen
+    assert f"warehouse {shop.warehouse.code} {shop.warehouse.name}" in seen
     form = {"name": "李娜", "phone": order.recipient_phone, "region_code": "110101", "address": "长安街2号"}
     assert "Say why the order is changed" in clerk.post(page, {**form, "ask": "1"}).content.decode()
     done = clerk.post(page, {**form, "ask": "1", "reason": "moved"}, follow=True).content.decode()

@@ -11,7 +11,7 @@ from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Carrier, Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending, stopping
 from oms.common.models import InboundFact
-from oms.common.work import facts
+from oms.common.work import facts_by_hand
 from orders.changing.cancelling import cancel_order
 from orders.fulfilling import allocating, completing
 from orders.models import Order, SubOrder
@@ -103,7 +103,7 @@ def test_a_waybill_that_comes_while_the_parcel_leaves_is_kept_and_its_earlier_sc
         steps.once(dispatching.run)
     assert Shipment.objects.get().state == "waybill_issued"
     for fact in InboundFact.objects.filter(state="pending", needs_person_since__isnull=False):
-        facts.replay(fact.pk)
+        facts_by_hand.replay(fact.pk)
     factories.run(tracking.run)
 
     assert (Shipment.objects.get().state, steps.state_of(sub_order)) == ("collected", "shipped")

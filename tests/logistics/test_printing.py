@@ -1,5 +1,6 @@
 """Labels, pick lists and packing slips: what stands on them, what is left out, and how often they were printed."""
 
+import random
 import re
 from collections.abc import Sequence
 
@@ -7,12 +8,15 @@ import pypdfium2
 import pytest
 import zxingcpp
 from django.db import DatabaseError, transaction
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from reportlab.lib.units import mm
 
 from inventory.models import SkuBarcode
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Printout, Shipment, ShipmentLabel, ShipmentState, WarehouseOrder
+from logistics.printing import sheet
 from oms.common.files import pdf as pdf_text
 from orders.changing import cancelling
 from orders.models import Order
@@ -122,6 +126,20 @@ def test_a_label_says_where_the_parcel_goes_and_its_waybill_is_read_by_a_decoder
     assert "小龘" not in text
     assert "13812345678" not in text
     assert "Cashondelivery" in text
+
+
+def test_waybills_of_any_width_are_read_from_what_a_label_printer_prints():
+    """Bars that are no whole dots wide were not read on one label of twenty."""
+    draw = random.Random(3)  # noqa: S311 - no secret depends on it
+    numbers = [
+        "W2463981391811264-1-S1",
+        *(f"W{draw.randrange(10**12, 10**17)}-{draw.choice('12')}-S1" for _ in range(60)),
+    ]
+    label = sheet.Sheet((76 * mm, 130 * mm), margin=3 * mm, title="")
+    for number in numbers:
+        label.barcode(number, height=15 * mm, size=10)
+        label.next_page()
+    assert barcodes(HttpResponse(label.close())) == [[("Code 128", number)] for number in numbers]
 
 
 def test_a_label_shows_by_what_the_carrier_sorts_the_parcel(shop, clerk):

@@ -29,6 +29,8 @@ from orders.changing.undoing import Click
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import ChangeSet, DeliveryPromise, Order, PromiseToMake, ReturnRequest, SubOrder
+from orders.returning import defaults as return_defaults
+from orders.returning import requesting as asking
 from orders.reviewing import holds
 from payments.models import Invoice
 from payments.owing import balancing
@@ -36,6 +38,7 @@ from payments.taking import requesting
 from tests import factories, fakes, steps
 from tests.balances import wallets
 from tests.change_sets.helpers import add, ask_for_balance, change
+from tests.exchanging.world import wanted as exchanged
 from tests.invoicing import world as invoices
 from tests.operations.test_probes import sample
 from tests.promising.world import populate
@@ -103,6 +106,15 @@ def leave_a_return_to_decide(shop: factories.Shop) -> None:
     steps.scan(parcel, "signed")
     return_rows.asked(SubOrder.objects.get(pk=parcel.sub_order_id))
     age("orders_returnrequest", "ready_at")
+
+
+def leave_an_exchange_to_look_at(shop: factories.Shop) -> None:
+    return_defaults.install_defaults()
+    order = shop.place_order()
+    steps.pay(order)
+    steps.scan(steps.shipped(order), "signed")
+    asking.request(order.pk, exchanged(order, {1: 1}), actor=steps.STAFF)
+    age("orders_exchange", "due_since")
 
 
 def leave_a_waybill_to_follow(shop: factories.Shop) -> None:
@@ -313,6 +325,7 @@ LEFT_WORK = {
     "watch_pick_ups": leave_a_missed_courier,
     "return_parcels": leave_a_waybill_to_follow,
     "owing": leave_the_books,
+    "exchanges": leave_an_exchange_to_look_at,
     "expire_unpaid": leave_an_unpaid_order,
     "watch": leave_a_late_parcel,
     "chase_refunds": leave_a_silent_refund,

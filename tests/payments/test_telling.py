@@ -8,7 +8,7 @@ from oms.common.desk.ticket_words import reason_of
 from oms.common.errors import OmsError
 from oms.common.models import Connection, InboundFact, Ticket, Topic
 from oms.common.tickets import TicketKind, kinds
-from oms.common.work import facts
+from oms.common.work import facts, facts_by_hand
 from orders.changing.cancelling import cancel_order
 from orders.models import Order
 from payments import troubles
@@ -360,7 +360,7 @@ def test_a_message_that_is_applied_once_more_is_no_second_payment(shop, kind):
     factories.run(noticing.run)
     fact = InboundFact.objects.get(kind=kind)
 
-    facts.replay(fact.pk)
+    facts_by_hand.replay(fact.pk)
     factories.run(noticing.run)
 
     assert (steps.fresh(fact).state, steps.fresh(order).payment_state) == ("no_effect", "refunded")

@@ -121,7 +121,7 @@ RETURN = (
 RETURN_OF_LINE = (
     f"{RETURN}; INSERT INTO orders_returnline (return_request_id, sub_order_line_id, announced_quantity, quantity,"
     " open_quantity) SELECT r.id, (SELECT min(l.id) FROM orders_suborderline l WHERE l.sub_order_id = r.sub_order_id),"
-    " 1, 1, 1 FROM orders_returnrequest r"
+    " 1, 1, 1 FROM orders_returnrequest r WHERE r.order_id = %(order)s"
 )
 
 

@@ -11,7 +11,7 @@ from logistics.models import TrackingEvent, WarehouseOrder
 from logistics.warehouses import events, releasing, sending, stopping
 from oms import figures
 from oms.common.models import FactState, InboundFact
-from oms.common.work import claiming, clock, facts
+from oms.common.work import claiming, clock, facts_by_hand
 from oms.pipeline import STAGES
 from orders import retrying
 from orders.changing.cancelling import cancel_order
@@ -139,7 +139,7 @@ def test_a_warehouses_notice_that_cannot_be_applied_does_not_stop_the_others(sho
     fact = InboundFact.objects.get(state=FactState.PENDING)
     assert "poisoned" in fact.last_error
     poison.cure("orders_suborder")
-    facts.replay(fact.pk)
+    facts_by_hand.replay(fact.pk)
     steps.once(events.run)
     assert steps.state_of(sub_orders[0]) == "packed"
     assert steps.tickets() == []

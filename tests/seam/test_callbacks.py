@@ -14,7 +14,7 @@ from logistics.warehouses import events
 from oms.common import ticketing
 from oms.common.models import Connection, FactState, InboundFact, SystemKind, Ticket, TicketState
 from oms.common.secrecy import unseal
-from oms.common.work import callbacks, facts
+from oms.common.work import callbacks, facts_by_hand
 from oms.common.work.signed_json import SECRET, SignedJson, new_secret
 from oms.doors.callbacks import MOST_BYTES
 from tests import factories, steps
@@ -161,7 +161,7 @@ def test_a_message_that_is_not_understood_is_seen_to_from_its_ticket_or_discarde
     read, discarded = Ticket.objects.order_by("id")
 
     ticketing.retry(read.pk, user=factories.UserFactory(username="li"))
-    facts.discard(discarded.subject_id, by="wang")
+    facts_by_hand.discard(discarded.subject_id, by="wang")
 
     states = InboundFact.objects.filter(kind=callbacks.UNREADABLE).order_by("id").values_list("state", flat=True)
     assert list(states) == [FactState.APPLIED, FactState.DISCARDED]

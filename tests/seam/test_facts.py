@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from oms.common.errors import OmsError
 from oms.common.models import Connection, FactState, InboundFact, SystemKind, Ticket, TicketState, Topic
-from oms.common.work import clock, facts
+from oms.common.work import clock, facts, facts_by_hand
 from tests import steps
 
 pytestmark = pytest.mark.django_db
@@ -119,7 +119,7 @@ def test_what_stays_unknown_is_given_to_a_person_who_can_apply_it_again(
     assert (ticket.kind, ticket.values["subject"]) == ("fact_of_unknown", "lost")
 
     groups.known["lost"] = 1
-    facts.replay(state_of("lost").pk)
+    facts_by_hand.replay(state_of("lost").pk)
 
     assert facts.run(work, 10) == 1
     assert state_of("lost").state == FactState.APPLIED
@@ -130,7 +130,7 @@ def test_what_waits_for_its_turn_is_not_replayed(tell: Any, work: Any) -> None:
     tell("a")
 
     with pytest.raises(OmsError):
-        facts.replay(state_of("a").pk)
+        facts_by_hand.replay(state_of("a").pk)
 
 
 def test_a_fact_that_fails_is_put_off_alone(tell: Any, work: Any, groups: Groups) -> None:

@@ -12,7 +12,7 @@ from logistics.models import Shipment
 from logistics.warehouses import releasing
 from oms.common import stuck, ticketing, tickets
 from oms.common.models import Connection, FactState, InboundFact, Ticket, TicketResult, Topic
-from oms.common.work import claiming, facts
+from oms.common.work import claiming, facts, facts_by_hand
 from orders import isolating, retrying
 from orders.changing.cancelling import cancel_order
 from orders.models import Order, SubOrder
@@ -220,7 +220,7 @@ def test_a_fact_that_cannot_be_applied_has_one_ticket_until_it_is(shop: Shop) ->
     assert open_ones() == [("fact_failed", row.pk, None)]
     assert steps.broken_invariants() == []
 
-    facts.replay(row.pk, by="li")
+    facts_by_hand.replay(row.pk, by="li")
     assert (Ticket.objects.get().result, Ticket.objects.get().closed_by) == ("done", "li")
     steps.once(partial(facts.run, work({row.pk: 1}, facts.APPLIED)))
     assert InboundFact.objects.get().state == FactState.APPLIED

@@ -20,7 +20,7 @@ from oms.common.desk.connections import shown_json
 from oms.common.desk.lists import NeedsPersonFilter, RowColumns, staff_actor_name
 from oms.common.errors import OmsError
 from oms.common.models import FactState, InboundFact
-from oms.common.work import callbacks, facts
+from oms.common.work import callbacks, facts_by_hand
 
 RIGHT = "common.replay_inboundfact"
 
@@ -33,7 +33,7 @@ def _replay(request: HttpRequest, row_id: int, _data: dict[str, Any]) -> str:
 
 def _discard(request: HttpRequest, row_id: int, _data: dict[str, Any]) -> str:
     """Let a message count for nothing."""
-    facts.discard(row_id, by=staff_actor_name(request)[:80])
+    facts_by_hand.discard(row_id, by=staff_actor_name(request)[:80])
     return _("It counts for nothing now.")
 
 
@@ -118,7 +118,7 @@ class InboundFactAdmin(RowColumns, RowActions):
     @action(description=gettext_lazy("Discard the selected messages"), permissions=["replay"])
     def discard_selected(self, request: HttpRequest, queryset: QuerySet[InboundFact]) -> None:
         """Each by itself; a message says what could not be."""
-        self._each(request, queryset, facts.discard)
+        self._each(request, queryset, facts_by_hand.discard)
 
     @staticmethod
     def _each(request: HttpRequest, queryset: QuerySet[InboundFact], do: Callable[..., None]) -> None:

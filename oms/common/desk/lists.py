@@ -160,23 +160,35 @@ class YesFilter(DropdownFilter):
         return self.condition(queryset) if self.value() == "1" else queryset
 
 
-class DayRangeFilter(RangeDateFilter):
-    """From one day to another, both included, on a column that grows with the id (see `first_id_since`)."""
+class MomentDayFilter(RangeDateFilter):
+    """From one day to another, both included, on a column of moments."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of these days; what is not a day is left out."""
+        start, end = self.moments()
+        if start:
+            queryset = queryset.filter(**{f"{self.parameter_name}__gte": start})
+        return queryset.filter(**{f"{self.parameter_name}__lt": end}) if end else queryset
+
+    def moments(self) -> tuple[datetime | None, datetime | None]:
+        """From when, and until before when; None where no day was given."""
         name = self.parameter_name
         start, end = (_day(self.used_parameters.get(f"{name}_{side}")) for side in ("from", "to"))
+        return midnight(start) if start else None, midnight(end + timedelta(days=1)) if end else None
+
+
+class DayRangeFilter(MomentDayFilter):
+    """The same on a column that grows with the id (see `first_id_since`)."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of these days, found by the ids between which they lie."""
+        start, end = self.moments()
         if start:
-            moment = _midnight(start)
-            queryset = queryset.filter(
-                **{f"{name}__gte": moment, "pk__gte": first_id_since(queryset.model, self.field.column, moment)}
-            )
+            queryset = queryset.filter(pk__gte=first_id_since(queryset.model, self.field.column, start))
         if end:
-            moment = _midnight(end + timedelta(days=1))
-            above = first_id_since(queryset.model, self.field.column, moment + timedelta(hours=2))
-            queryset = queryset.filter(**{f"{name}__lt": moment, "pk__lt": above})
-        return queryset
+            above = first_id_since(queryset.model, self.field.column, end + timedelta(hours=2))
+            queryset = queryset.filter(pk__lt=above)
+        return super().queryset(request, queryset)
 
 
 def _day(value: object) -> date | None:
@@ -186,7 +198,8 @@ def _day(value: object) -> date | None:
         return None
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """When the day begins for the reader."""
     return timezone.make_aware(datetime.combine(day, time.min))
 
 

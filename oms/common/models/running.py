@@ -43,6 +43,7 @@ class Heartbeat(models.Model):
     class Meta:
         verbose_name = _("heartbeat")
         verbose_name_plural = _("heartbeats")
+        permissions = [("see_pipeline", _("Can see how the stages of the pipeline stand"))]
 
     def __str__(self) -> str:
         return self.name

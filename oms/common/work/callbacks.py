@@ -17,7 +17,7 @@ from oms.common.models import Connection, FactState, InboundFact, SystemKind, To
 from oms.common.models.fact import EARLIEST, LATEST
 from oms.common.networks import contains
 from oms.common.secrecy import unseal
-from oms.common.work import facts, protocols, refusals
+from oms.common.work import facts, facts_by_hand, protocols, refusals
 from oms.common.work.protocols import Message, NotGenuine, Reply
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def read_again(fact_id: int, *, by: str = "") -> int:
         InboundFact.objects.filter(pk=fact_id).update(
             state=FactState.APPLIED, settled_at=timezone.now(), needs_person_since=None, outcome="read_again"
         )
-        facts.close_tickets_of(fact_id, by)
+        facts_by_hand.close_tickets_of(fact_id, by)
         return len(news)
 
 
@@ -137,7 +137,7 @@ def replay(fact_id: int, *, by: str = "") -> None:
     if kind == UNREADABLE:
         read_again(fact_id, by=by)
     else:
-        facts.replay(fact_id, by=by)
+        facts_by_hand.replay(fact_id, by=by)
 
 
 tickets.register_retry("fact", tickets.Retry("common.replay_inboundfact", lambda key, by: replay(key, by=by)))

@@ -17,14 +17,12 @@ from typing import Any
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from oms.common import metrics, tickets
 from oms.common.copying import array, text_array
-from oms.common.errors import OmsError
 from oms.common.masking import describe
-from oms.common.models import FactState, InboundFact, Team, TicketResult, Topic
+from oms.common.models import FactState, InboundFact, Team, Topic
 from oms.common.secrecy import seal
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import BACK_OFF, Stage
@@ -293,36 +291,64 @@ def apply_now(work: FactWork, facts: Sequence[Fact], groups: Sequence[int]) -> N
 
 
 def _work_on(facts: Sequence[Fact], groups: Mapping[int, int], work: FactWork, *, patience: int | None = None) -> int:
-    """Apply the facts together, or where that fails, half by half: the good ones go through in few tries, and one that
-    fails alone is put off. After `patience` failures what is left is put off as well, to be tried apart.
+    """Apply the facts together, or where that fails, half by half; one that fails alone is put off.
 
     Returns how many were settled or put off.
     """
-    pending = [list(facts)] if facts else []
-    done = failures = 0
-    while pending:
-        batch = pending.pop()
-        try:
-            with transaction.atomic():
-                done += _settle(work, batch, sorted(work.lock({groups[fact.id] for fact in batch})), groups)
-        except Exception as error:
-            failures += 1
-            if len(batch) > 1 and failures != patience:
-                if len(batch) == len(facts):
-                    # Which fact is at fault shows below; nothing of the batch was written.
-                    logger.exception("a batch of %d facts of %s failed; it is done in halves", len(batch), work.topic)
-                # The half behind comes first, with all of its halves: facts that fail together are often neighbours,
-                # and those after them are through before each of them was found.
+    if not facts:
+        return 0
+    try:
+        with transaction.atomic():
+            return _settle(work, facts, _locked(work, facts, groups), groups)
+    except Exception as error:
+        if len(facts) == 1:
+            _put_off({facts[0].id: describe(error)}, FACT_FAILED)
+            return 1
+        # Which fact is at fault shows below; nothing of the batch was written.
+        logger.exception("a batch of %d facts of %s failed; it is done in halves", len(facts), work.topic)
+    return _by_halves(facts, groups, work, patience)
+
+
+def _by_halves(facts: Sequence[Fact], groups: Mapping[int, int], work: FactWork, patience: int | None) -> int:
+    """Apply facts that failed together: the good ones go through in few tries, which cost little in one transaction.
+    After `patience` failures what is left is put off, to be tried apart."""
+    done, failures, failed = 0, 1, dict[int, str]()
+    middle = len(facts) // 2
+    # The half behind comes first, with all of its halves: facts that fail together are often neighbours, and those
+    # after them are through before each of them was found.
+    pending = [facts[:middle], facts[middle:]]
+    with transaction.atomic():
+        locked = _locked(work, facts, groups)
+        while pending:
+            batch = pending.pop()
+            theirs = {groups[fact.id] for fact in batch}
+            try:
+                with transaction.atomic():
+                    done += _settle(work, batch, [group for group in locked if group in theirs], groups)
+                    _check_deferred()
+            except Exception as error:
+                failures += 1
+                if failures == patience:
+                    failed |= {fact.id: "not tried: messages beside it failed" for rest in pending for fact in rest}
+                    pending.clear()
+                if failures == patience or len(batch) == 1:
+                    failed |= {fact.id: describe(error) for fact in batch}
+                    continue
                 middle = len(batch) // 2
                 pending += [batch[:middle], batch[middle:]]
-                continue
-            failed = {fact.id: describe(error) for fact in batch}
-            if failures == patience:
-                failed |= {fact.id: "not tried: messages beside it failed" for rest in pending for fact in rest}
-                pending.clear()
-            _put_off(failed, FACT_FAILED)
-            done += len(failed)
-    return done
+    _put_off(failed, FACT_FAILED)
+    return done + len(failed)
+
+
+def _locked(work: FactWork, facts: Iterable[Fact], groups: Mapping[int, int]) -> list[int]:
+    return sorted(work.lock({groups[fact.id] for fact in facts}))
+
+
+def _check_deferred() -> None:
+    """Let what is checked at the end of a transaction fail now, while it can be told of which facts."""
+    with database.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 def _settle(
@@ -390,50 +416,3 @@ def _put_off(errors: Mapping[int, str], ticket: tickets.TicketKind) -> None:
             if is_given_up
         ]
         tickets.open_tickets(ticket, troubles, opened_by="facts")
-
-
-def replay(fact_id: int, *, by: str = "") -> None:
-    """Let the stage work on the fact once more, with a full number of tries; its tickets are done.
-
-    Raises OmsError for a fact that waits and was not given up.
-    """
-    with transaction.atomic():
-        fact = InboundFact.objects.select_for_update(no_key=True).get(pk=fact_id)
-        if fact.state == FactState.PENDING and fact.needs_person_since is None:
-            raise OmsError(_("This message is waiting for its turn already."))
-        close_tickets_of(fact_id, by)
-        _reset(fact_id)
-    nudging.nudge(STAGES[Topic(fact.topic)])
-
-
-def discard(fact_id: int, *, by: str = "") -> None:
-    """Let the fact count for nothing; its tickets are done. Raises OmsError unless it is waiting."""
-    with transaction.atomic(), database.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE common_inboundfact SET state = '{FactState.DISCARDED}', settled_at = now(), needs_person_since = NULL
-            WHERE id = %s AND state = '{FactState.PENDING}'
-            """,
-            [fact_id],
-        )
-        if not cursor.rowcount:
-            raise OmsError(_("This message is settled already."))
-        close_tickets_of(fact_id, by)
-
-
-def _reset(fact_id: int) -> None:
-    with database.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE common_inboundfact SET state = '{FactState.PENDING}', settled_at = NULL, outcome = '', attempts = 0,
-                ready_at = now(), needs_person_since = NULL
-            WHERE id = %s
-            """,
-            [fact_id],
-        )
-
-
-def close_tickets_of(fact_id: int, by: str) -> None:
-    """A person of this name saw to the fact."""
-    kinds = [UNKNOWN_SUBJECT, FACT_FAILED, FACT_DIFFERS, MESSAGE_UNREADABLE]
-    tickets.close_tickets(kinds, [fact_id], result=TicketResult.DONE, closed_by=by)

@@ -24,6 +24,7 @@ from orders.returning.invariants import INVARIANTS as OF_RETURNS
 from orders.reviewing.invariants import INVARIANTS as OF_REVIEW
 from orders.stock.invariants import INVARIANTS as OF_SET_ASIDES
 from payments.balances.invariants import INVARIANTS as OF_BALANCES
+from payments.exchanging.invariants import INVARIANTS as OF_EXCHANGES
 from payments.invariants import INVARIANTS as OF_PAYMENTS
 from payments.invoicing.invariants import INVARIANTS as OF_INVOICES
 from payments.reconciling.invariants import INVARIANTS as OF_BILLS
@@ -40,6 +41,7 @@ ALL = (
     *OF_REPLENISHMENT,
     *OF_PAYMENTS,
     *OF_BALANCES,
+    *OF_EXCHANGES,
     *OF_BILLS,
     *OF_INVOICES,
     *OF_LOGISTICS,

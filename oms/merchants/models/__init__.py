@@ -9,7 +9,7 @@ from oms.merchants.models.application import (
 )
 from oms.merchants.models.credential import ApiCredential, CredentialSecret, IdempotencyRecord, SpentNonce
 from oms.merchants.models.legal_entity import GiftCardPolicy, IssueWhen, LegalEntity
-from oms.merchants.models.merchant import Channel, Merchant
+from oms.merchants.models.merchant import Channel, ExchangeLeaves, ExchangePrice, Merchant
 from oms.merchants.models.webhook import (
     DeliveryState,
     DisabledBecause,
@@ -29,6 +29,8 @@ __all__ = [
     "DeliveryState",
     "DisabledBecause",
     "EndpointState",
+    "ExchangeLeaves",
+    "ExchangePrice",
     "GiftCardPolicy",
     "IdempotencyRecord",
     "IssueWhen",

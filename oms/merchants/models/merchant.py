@@ -93,6 +93,21 @@ MOST_REVIEW_DELAY_SECONDS = 4 * 3600
 MOST_GRACE_SECONDS = 7 * 86400
 
 
+class ExchangeLeaves(models.TextChoices):
+    """When the new goods of an exchange leave."""
+
+    AT_ONCE = "at_once", _("At once")
+    RECEIVED = "received", _("Once the goods are received")
+    INSPECTED = "inspected", _("Once the goods are inspected")
+
+
+class ExchangePrice(models.TextChoices):
+    """At which price goods are exchanged."""
+
+    OLD = "old", _("As before")
+    TODAY = "today", _("Today's")
+
+
 class Channel(models.Model):
     """Where orders come from (`source` in the data). An external number is unique in its channel for ever."""
 
@@ -152,6 +167,28 @@ class Channel(models.Model):
             "Where it merges by itself: for so long after they were paid, orders wait for others of the same buyer."
         ),
     )
+    exchange_leaves = models.CharField(
+        _("exchanges: the new goods leave"),
+        max_length=12,
+        choices=ExchangeLeaves.choices,
+        default=ExchangeLeaves.RECEIVED,
+        db_default=ExchangeLeaves.RECEIVED,
+    )
+    exchange_same_price = models.CharField(
+        _("exchanges: price of the same goods"),
+        max_length=5,
+        choices=ExchangePrice.choices,
+        default=ExchangePrice.OLD,
+        db_default=ExchangePrice.OLD,
+    )
+    exchange_other_price = models.CharField(
+        _("exchanges: price of other goods"),
+        max_length=5,
+        choices=ExchangePrice.choices,
+        default=ExchangePrice.TODAY,
+        db_default=ExchangePrice.TODAY,
+        help_text=_("As before: unit for unit what the goods that come back had cost, such as for another size."),
+    )
     review_delay_seconds = models.PositiveIntegerField(
         _("review after (seconds)"),
         null=True,
@@ -195,6 +232,14 @@ class Channel(models.Model):
             models.CheckConstraint(
                 condition=Q(grace_seconds__isnull=True) | Q(grace_seconds__lte=MOST_GRACE_SECONDS),
                 name="channel_grace_period_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    exchange_leaves__in=ExchangeLeaves.values,
+                    exchange_same_price__in=ExchangePrice.values,
+                    exchange_other_price__in=ExchangePrice.values,
+                ),
+                name="channel_exchange_terms_are_known",
             ),
         ]
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from oms.common.door.api import LineField
 from orders.api.serializers.money import money_field
-from orders.models import ReturnFinding, ReturnLine, ReturnRequest
+from orders.models import Exchange, ReturnFinding, ReturnLine, ReturnRequest
 from orders.models.return_request import BY_REQUEST, ReturnKind
 
 RETURN = {
@@ -31,6 +31,7 @@ RETURN = {
     "waybill_number": "SF1234567890",
     "way_back_by": "buyer",
     "way_back_cost": None,
+    "exchange": None,
     "is_escalated": False,
     "end_reason": "",
     "created_at": "2026-01-09T09:00:02+08:00",
@@ -70,6 +71,18 @@ class ReturnLineSerializer(serializers.ModelSerializer):
         fields = ["position", "sku", "announced", "quantity", "found"]
 
 
+class ExchangeSerializer(serializers.ModelSerializer):
+    """What is sent for goods that come back."""
+
+    order = serializers.CharField(
+        source="new_order.number", default=None, allow_null=True, help_text="The order of the new goods, once begun."
+    )
+
+    class Meta:
+        model = Exchange
+        fields = ["order", "leaves", "begun_at", "settled_at", "ended_at", "end_reason"]
+
+
 @extend_schema_serializer(examples=[OpenApiExample("An inspected return", RETURN, response_only=True)])
 class ReturnSerializer(serializers.ModelSerializer):
     """A return: where its goods are (`state`) and where its money is (`money_state`)."""
@@ -82,6 +95,9 @@ class ReturnSerializer(serializers.ModelSerializer):
         child=serializers.CharField(), help_text="Codes of what speaks against it by the terms."
     )
     due_at = serializers.DateTimeField(source="ready_at", allow_null=True, help_text="The next deadline.")
+    exchange = ExchangeSerializer(
+        default=None, allow_null=True, help_text="Of an exchange: what is sent for the goods that come back."
+    )
     lines = ReturnLineSerializer(many=True)
 
     class Meta:
@@ -92,9 +108,19 @@ class ReturnSerializer(serializers.ModelSerializer):
     def prepare(returns: QuerySet[ReturnRequest]) -> QuerySet[ReturnRequest]:
         """The query with all that is shown, in three statements."""
         lines = ReturnLine.objects.select_related("sub_order_line__order_line__sku").order_by("pk")
-        return returns.select_related("order", "sub_order", "reason", "warehouse").prefetch_related(
-            Prefetch("lines", lines.prefetch_related("findings"))
-        )
+        return returns.select_related(
+            "order", "sub_order", "reason", "warehouse", "exchange__new_order"
+        ).prefetch_related(Prefetch("lines", lines.prefetch_related("findings")))
+
+
+class NewGoodsSerializer(serializers.Serializer):
+    """Units of a SKU that an exchange sends."""
+
+    sku = LineField(max_length=64)
+    quantity = serializers.IntegerField(min_value=1, max_value=10_000)
+    merchant = LineField(
+        max_length=64, required=False, default="", allow_blank=True, help_text="Its merchant; empty: the channel's."
+    )
 
 
 class UnitsBackSerializer(serializers.Serializer):
@@ -131,6 +157,9 @@ class ReturnRequestSerializer(serializers.Serializer):
         help_text="For `refund_only`: so many yuan in place of the units' price.",
     )
     lines = UnitsBackSerializer(many=True, allow_empty=False)
+    goods = NewGoodsSerializer(
+        many=True, required=False, default=list, help_text="For `exchange`: the new goods; none: the same again."
+    )
 
     def validate_lines(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Each line is named once."""

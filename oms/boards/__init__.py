@@ -1,0 +1,1 @@
+"""What staff see of how the work stands: tiles per role, hours per step, profit."""

@@ -1,0 +1,1 @@
+"""Exchanges: goods for goods, to the fen."""
