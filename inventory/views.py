@@ -22,15 +22,14 @@ from oms.merchants.calls.views import MerchantView
 class SkuScopedView(MerchantView):
     """A view on SKUs of the calling merchant."""
 
+    whose = "merchant__code"
     serializer_class = SkuSerializer
     lookup_field = "code"
     has_sparse_fields = True
 
     def get_queryset(self) -> QuerySet[Sku]:
         """The merchant's SKUs."""
-        if getattr(self, "swagger_fake_view", False):
-            return Sku.objects.none()
-        return SkuSerializer.prepare(Sku.objects.visible_to(self.merchant))
+        return SkuSerializer.prepare(self.reach(Sku))
 
 
 class SkusView(SkuScopedView):

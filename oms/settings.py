@@ -236,7 +236,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "OMS API",
     "DESCRIPTION": (
         "Order management: orders, sub-orders and their progress.\n\n"
-        "Guides: [first order, pages, errors](/api/docs/api.md), "
+        "Guides: [as pages](/guides/), [first order, pages, errors](/api/docs/api.md), "
         "[signing](/api/docs/signing.md) with [test vectors](/api/docs/signature-vectors.json),"
         " [webhooks](/api/docs/webhooks.md), [LOC interface 京东入鼎](/api/docs/loc.md)."
     ),
@@ -269,6 +269,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "oms.common.door.schema.add_msgspec_components",
+        "oms.api_completing.complete",
     ],
 }
 # Where e-mail goes: smtp+tls://user:password@host:587 or the like; by default it is only printed.

@@ -32,4 +32,5 @@ urlpatterns = [
     path("invoice/<str:token>/", buyer_page.invoice_view, name="invoice"),
     path("invoice/<str:token>/<slug:number>.pdf", buyer_page.document_view, name="invoice_document"),
     path("apply/", include("oms.merchants.joining.apply")),
+    path("guides/", include("oms.guides")),
 ]

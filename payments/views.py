@@ -24,20 +24,17 @@ from payments.serializers import ChannelAnswerSerializer, OrderMoneySerializer, 
 class MoneyScopedView(OrderScopedView):
     """A view on payments and refunds of the calling merchant's orders."""
 
+    whose = "order__channel__merchant__code"
     scopes = {"GET": "payments.read"}
     has_sparse_fields = True
 
     def payments(self) -> QuerySet[Payment]:
         """The payments that the merchant sees."""
-        if getattr(self, "swagger_fake_view", False):
-            return Payment.objects.none()
-        return PaymentSerializer.prepare(Payment.objects.visible_to(self.merchant))
+        return PaymentSerializer.prepare(self.reach(Payment))
 
     def refunds(self) -> QuerySet[Refund]:
         """The refunds that the merchant sees."""
-        if getattr(self, "swagger_fake_view", False):
-            return Refund.objects.none()
-        return RefundSerializer.prepare(Refund.objects.visible_to(self.merchant))
+        return RefundSerializer.prepare(self.reach(Refund))
 
 
 class PaymentsView(MoneyScopedView):

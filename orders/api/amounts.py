@@ -13,7 +13,7 @@ from oms.common.door.api import represent
 from oms.common.door.places import limit_of, start
 from oms.merchants.calls.scopes import PAYMENTS_READ, PLATFORM_READ
 from orders.api import apportioned, places
-from orders.api.scoping import OrderScopedView, PlatformScopedView
+from orders.api.scoping import OrderScopedView
 from orders.api.serializers.amounts import AmountsPageSerializer, AmountsSerializer
 from orders.models import Order
 
@@ -47,7 +47,7 @@ FORMULAS = {
 }
 
 
-class AmountsView(PlatformScopedView):
+class AmountsView(OrderScopedView):
     """The amounts of one order."""
 
     scopes = {"GET": PAYMENTS_READ}

@@ -8,6 +8,7 @@ from django_filters.rest_framework import FilterSet
 from inventory import availability
 from inventory.models import Stock
 from oms.common.door.filters import MomentFilter
+from oms.merchants.models import Channel
 from orders.models import (
     FulfilmentState,
     Order,
@@ -60,7 +61,9 @@ class OrderFilter(FilterSet):
 
     def filter_source(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         """Orders of the merchant's channel of that code, by its id, so that its index is used."""
-        channels = self.request.user.merchant.channels.filter(code=value)
+        caller = self.request.user
+        channels = Channel.objects if caller.reads_platform else caller.merchant.channels
+        channels = channels.filter(code=value)
         return orders.filter(channel__in=list(channels.values_list("pk", flat=True)))
 
     def filter_held(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:

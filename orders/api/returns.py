@@ -78,9 +78,7 @@ class ReturnScopedView(OrderScopedView):
 
     def returns(self) -> QuerySet[ReturnRequest]:
         """The returns that the merchant sees."""
-        if getattr(self, "swagger_fake_view", False):
-            return ReturnRequest.objects.none()
-        return ReturnRequest.objects.visible_to(self.merchant)
+        return self.reach(ReturnRequest)
 
     def answer(self, return_id: int, code: int = status.HTTP_200_OK) -> Response:
         """The return as it is now."""
@@ -91,6 +89,7 @@ class ReturnScopedView(OrderScopedView):
 class ReturnsView(ReturnScopedView):
     """The merchant's returns."""
 
+    whose = "sub_order__merchant__code"
     scopes = {"GET": "orders.read", "POST": "orders.write"}
     serializer_class = ReturnSerializer
     filter_backends = [DjangoFilterBackend]

@@ -25,9 +25,7 @@ class OrderScopedView(MerchantView):
 
     def orders(self) -> QuerySet[Order]:
         """The orders that the merchant sees."""
-        if getattr(self, "swagger_fake_view", False):
-            return Order.objects.none()
-        return Order.objects.visible_to(self.merchant)
+        return self.reach(Order)
 
     def order_id(self, number: str) -> int:
         """The id of the merchant's order of that number. Raises Http404."""
@@ -40,9 +38,7 @@ class OrderScopedView(MerchantView):
 
     def stock(self) -> QuerySet[Stock]:
         """The stock of the merchant's SKUs."""
-        if getattr(self, "swagger_fake_view", False):
-            return Stock.objects.none()
-        return Stock.objects.visible_to(self.merchant)
+        return self.reach(Stock)
 
     def stock_holds(self) -> QuerySet[StockHold]:
         """What the merchant's channels set aside."""
@@ -70,15 +66,4 @@ class OrderScopedView(MerchantView):
 
     def sub_orders(self) -> QuerySet[SubOrder]:
         """The sub-orders that the merchant fulfils."""
-        if getattr(self, "swagger_fake_view", False):
-            return SubOrder.objects.none()
-        return SubOrder.objects.visible_to(self.merchant)
-
-
-class PlatformScopedView(OrderScopedView):
-    """A view on orders of the calling merchant; a credential that reads the whole platform sees everybody's."""
-
-    def orders(self) -> QuerySet[Order]:
-        """The merchant's, or all."""
-        reads_all = not getattr(self, "swagger_fake_view", False) and self.caller.reads_platform
-        return Order.objects.all() if reads_all else super().orders()
+        return self.reach(SubOrder)

@@ -73,6 +73,7 @@ _ATTRS = {"code": "sku", "units": "units"}
 class InventoryView(OrderScopedView):
     """The stock of the merchant's SKUs."""
 
+    whose = "sku__merchant__code"
     scopes = {"GET": "inventory.read", "POST": "inventory.write"}
     has_sparse_fields = True
     serializer_class = StockSerializer

@@ -18,6 +18,7 @@ from orders.models import SubOrder
 class SubOrdersView(OrderScopedView):
     """The sub-orders that the merchant fulfils."""
 
+    whose = "merchant__code"
     scopes = {"GET": "orders.read"}
     has_sparse_fields = True
     serializer_class = SubOrderSerializer
@@ -49,6 +50,7 @@ class SubOrdersView(OrderScopedView):
 class SubOrderView(OrderScopedView):
     """One sub-order."""
 
+    whose = "merchant__code"
     scopes = {"GET": "orders.read"}
     has_sparse_fields = True
     serializer_class = SubOrderSerializer

@@ -14,7 +14,7 @@ from oms.common.door.api import read_body, represent
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
 from orders.api.naming import units_by_position
-from orders.api.scoping import OrderScopedView, PlatformScopedView
+from orders.api.scoping import OrderScopedView
 from orders.models import SubOrderState
 from orders.models.sub_order import UNDONE
 from payments.granting import deciding, previewing
@@ -39,10 +39,11 @@ def _units(order_id: int, data: Mapping[str, Any]) -> Wanted:
     )
 
 
-class RefundPreviewView(PlatformScopedView):
+class RefundPreviewView(OrderScopedView):
     """What a return would give."""
 
     scopes = {"POST": "payments.read"}
+    reads_by_post = True
     serializer_class = CalculationSerializer
 
     @extend_schema(

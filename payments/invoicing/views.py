@@ -15,6 +15,7 @@ from oms.common.door.api import read_body, represent
 from oms.common.door.errors import InvalidInput
 from oms.common.door.places import NewestOrByChange
 from oms.common.errors import FieldError
+from oms.merchants.calls.scopes import INVOICES_READ, INVOICES_REQUEST
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.terms import InvoiceRequestSerializer
 from orders.intake.bodies import InvoiceBody
@@ -22,26 +23,23 @@ from payments.invoicing import asking, buyer_page, wishes
 from payments.invoicing.serializers import InvoiceFilter, InvoiceSerializer, WishSerializer
 from payments.models import ISSUED_INVOICES, Invoice
 
-SCOPE = "invoices.request"
-
 
 class InvoiceScopedView(OrderScopedView):
     """A view on invoices of the calling merchant's orders and of its own commission."""
 
-    scopes = {"GET": SCOPE}
+    scopes = {"GET": INVOICES_READ}
+    whose = "order__channel__merchant__code"  # null where it is for a merchant's commission
     serializer_class = InvoiceSerializer
 
     def get_queryset(self) -> QuerySet[Invoice]:
         """The invoices that the merchant sees."""
-        if getattr(self, "swagger_fake_view", False):
-            return Invoice.objects.none()
-        return InvoiceSerializer.prepare(Invoice.objects.visible_to(self.merchant))
+        return InvoiceSerializer.prepare(self.reach(Invoice))
 
 
 class OrderInvoicesView(InvoiceScopedView):
     """The invoices of one order."""
 
-    scopes = {"GET": SCOPE, "POST": SCOPE}
+    scopes = {"GET": INVOICES_READ, "POST": INVOICES_REQUEST}
 
     @extend_schema(
         operation_id="list_order_invoices",

@@ -56,20 +56,17 @@ class StatementFilter(FilterSet):
 class SettlementScopedView(OrderScopedView):
     """A view on what the calling merchant is owed."""
 
+    whose = "merchant__code"
     scopes = {"GET": SETTLEMENTS_READ}
     has_sparse_fields = True
 
     def rows(self) -> QuerySet[SettlementRow]:
         """The rows that the merchant sees."""
-        if getattr(self, "swagger_fake_view", False):
-            return SettlementRow.objects.none()
-        return SettlementRowSerializer.prepare(SettlementRow.objects.visible_to(self.merchant))
+        return SettlementRowSerializer.prepare(self.reach(SettlementRow))
 
     def statements(self) -> QuerySet[Statement]:
         """The statements that the merchant sees."""
-        if getattr(self, "swagger_fake_view", False):
-            return Statement.objects.none()
-        return Statement.objects.visible_to(self.merchant).prefetch_related("remarks")
+        return self.reach(Statement).prefetch_related("remarks")
 
 
 class SettlementsView(SettlementScopedView):

@@ -389,4 +389,5 @@ _TONES: Mapping[str, str] = {
     SecurityEventKind.RIGHTS_CHANGED: "info",
     SecurityEventKind.REVEALED: "info",
     SecurityEventKind.EXPORTED: "info",
+    SecurityEventKind.PLATFORM_READ: "info",
 }

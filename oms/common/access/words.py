@@ -44,6 +44,8 @@ def value_words(values: Mapping[str, Any]) -> str:
         said.append(ngettext("%(count)d row", "%(count)d rows", count) % {"count": count})
     if "today" in values:
         said.append(_("%(count)s today") % {"count": values["today"]})
+    if values.get("merchant"):
+        said.append(_("of merchant %(code)s") % {"code": values["merchant"]})
     if values.get("personal"):
         said.append(_("with personal data"))
     said += [_("made")] if values.get("made") else []

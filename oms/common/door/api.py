@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from oms.common import numbering
 from oms.common.door.errors import InvalidInput
+from oms.common.door.hiding import hidden
 from oms.common.door.requests import request_id
 from oms.common.door.schema import ApiSchema
 from oms.common.errors import ChangedMeanwhile, FieldError, VersionRequired, unknown_field
@@ -264,6 +265,8 @@ def represent(serializer_class: type[serializers.Serializer], row: object, reque
         serializer = _kept.serializers[serializer_class] = serializer_class()
     serializer._context = {"request": request}
     shown = serializer.to_representation(row)
+    if getattr(request.user, "reads_platform", False):
+        shown = hidden(shown)
     wanted = request.query_params.get("fields") if request.method == "GET" else None
     return shown if wanted is None else _only(shown, wanted)
 

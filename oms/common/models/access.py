@@ -139,6 +139,7 @@ class SecurityEventKind(models.TextChoices):
     EXPORTED = "exported", _("Export asked for")
     EXPORT_REFUSED = "export_refused", _("Export refused: limit of the day")
     DOWNLOADED = "downloaded", _("File downloaded")
+    PLATFORM_READ = "platform_read", _("Read by a program for the whole platform")
 
 
 class SecurityEvent(models.Model):

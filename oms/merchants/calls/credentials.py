@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from oms.common import secrecy
 from oms.common.errors import OmsError
-from oms.merchants.calls.scopes import ALL, OF_PLATFORM
+from oms.merchants.calls.scopes import ALL, OF_PLATFORM, READING
 from oms.merchants.models import ApiCredential, CredentialSecret, Merchant
 
 logger = logging.getLogger(__name__)
@@ -89,10 +89,15 @@ def issue(
 
 
 def check_scopes_of(merchant: Merchant, scopes: Iterable[str]) -> None:
-    """Raises ValidationError for scopes that only programs of the platform's own may have."""
+    """Raises ValidationError for scopes that only programs of the platform's own may have, and for any but reading ones
+    beside them."""
     if merchant.kind != Merchant.Kind.SELF_OPERATED and set(scopes) & set(OF_PLATFORM):
         detail = _("Only credentials of the self-operated merchant can have %(scopes)s.")
         raise ValidationError(detail % {"scopes": ", ".join(OF_PLATFORM)})
+    beside = sorted(set(scopes) - set(READING))
+    if set(scopes) & set(OF_PLATFORM) and beside:
+        detail = _("A credential that reads what is all merchants' may do nothing but read: leave out %(scopes)s.")
+        raise ValidationError(detail % {"scopes": ", ".join(beside)})
 
 
 @transaction.atomic

@@ -16,6 +16,7 @@ SHIPMENTS_WRITE = "shipments.write"
 PAYMENTS_READ = "payments.read"
 REFUNDS_REQUEST = "refunds.request"
 REFUNDS_CONFIRM = "refunds.confirm"
+INVOICES_READ = "invoices.read"
 INVOICES_REQUEST = "invoices.request"
 BALANCES_READ = "balances.read"
 BALANCES_ISSUE = "balances.issue"
@@ -39,15 +40,20 @@ LABELS = {
     PAYMENTS_READ: _("read payments and amounts"),
     REFUNDS_REQUEST: _("ask for refunds and compensation"),
     REFUNDS_CONFIRM: _("confirm or refuse refunds of what the channel took itself"),
+    INVOICES_READ: _("read and download invoices"),
     INVOICES_REQUEST: _("ask for invoices, read and download them"),
     BALANCES_READ: _("read gift cards and points"),
     BALANCES_ISSUE: _("issue gift cards and open points"),
     SETTLEMENTS_READ: _("read settlements and statements"),
     SETTLEMENTS_DISPUTE: _("dispute statements"),
     WEBHOOKS_MANAGE: _("manage webhook endpoints"),
-    PLATFORM_READ: _("read the amounts of all merchants' orders"),
+    PLATFORM_READ: _("read what is all merchants', and nothing but read"),
 }
 # What programs of the platform's own may: only credentials of the self-operated merchant can have it, where staff gave
 # it to them.
 OF_PLATFORM = (PLATFORM_READ,)
+# A credential with such a scope may have these besides, and no others.
+READING = tuple(scope for scope in LABELS if scope.endswith(".read"))
+# Whoever has the latter may do what the former says, too.
+INCLUDED_IN = {INVOICES_READ: INVOICES_REQUEST}
 ALL = tuple(scope for scope in LABELS if scope not in OF_PLATFORM)

@@ -1,10 +1,11 @@
 """What every view of the merchants' API stands on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, MultipleObjectsReturned
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import PermissionDenied, Throttled
@@ -13,9 +14,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.common.door.api import ApiView, etag, represent
-from oms.merchants.calls import idempotency, rate_limits
+from oms.common.door.errors import InvalidInput
+from oms.common.errors import FieldError
+from oms.merchants.calls import idempotency, platform, rate_limits
 from oms.merchants.calls.authentication import ApiUser
+from oms.merchants.calls.scopes import INCLUDED_IN, OF_PLATFORM
 from oms.merchants.models import Merchant
+
+_MERCHANT = "merchant"  # the parameter of programs of the platform's own
 
 
 class TooManyCalls(Throttled):
@@ -32,11 +38,17 @@ class MerchantView(ApiView, GenericAPIView):
     `oms.merchants.calls.idempotency`) unless `requires_idempotency_key` is False; `answers_a_secret` keeps the answer
     sealed. Where a view has a `plan_post`, the calls that it has a plan for are written by one statement, without its
     `post`.
+
+    A program of the platform's own that reads (`reads_platform`) sees with GET what is everybody's where the view takes
+    its rows from `reach`, each told with the merchant whose it is (`whose`, a path of the row), and elsewhere what is
+    the merchant's that its parameter `merchant` names; `reads_by_post` lets it POST as well.
     """
 
     scopes: ClassVar[dict[str, str]] = {}
     requires_idempotency_key = True
     answers_a_secret = False
+    reads_by_post = False
+    whose = ""
     plan_post: Callable[[Request], idempotency.PlannedAnswer | None] | None = None
     lookup_field = "number"
     filter_backends: list[type] = []
@@ -49,8 +61,38 @@ class MerchantView(ApiView, GenericAPIView):
 
     @cached_property
     def merchant(self) -> Merchant:
-        """The merchant that calls."""
-        return self.caller.merchant
+        """The merchant that calls; where a program of the platform's own reads, the one that it names. Raises
+        InvalidInput for one that there is not."""
+        code = self.request.query_params.get(_MERCHANT) if self.caller.reads_platform else None
+        if code is None:
+            return self.caller.merchant
+        named = None if "\0" in code else Merchant.objects.filter(code=code).first()
+        if named is None:
+            detail = _("There is no merchant %(code)s.") % {"code": code[:40]}
+            raise InvalidInput([FieldError(_MERCHANT, "not_found", detail)])
+        return named
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether the call reads what is everybody's."""
+        if getattr(self, "swagger_fake_view", False) or not self.caller.reads_platform:
+            return False
+        return self._only_reads and _MERCHANT not in self.request.query_params
+
+    @property
+    def _only_reads(self) -> bool:
+        return self.request.method in ("GET", "HEAD") or (self.request.method == "POST" and self.reads_by_post)
+
+    def reach(self, model: type[Model]) -> QuerySet[Any]:
+        """The rows of the model that the call reaches: the merchant's, or all where it reads what is everybody's."""
+        rows = model._default_manager
+        if getattr(self, "swagger_fake_view", False):
+            return rows.none()
+        return rows.all() if self.reads_all else rows.visible_to(self.merchant)  # type: ignore[attr-defined]
+
+    def takes_parameter(self, name: str) -> bool:
+        """Programs of the platform's own name a merchant."""
+        return name == _MERCHANT and self.caller.reads_platform and self._only_reads
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """What DRF does, but a POST happens once; DRF has no place of its own to wrap a handler."""
@@ -71,6 +113,8 @@ class MerchantView(ApiView, GenericAPIView):
         if request.user is not None:
             self._count(request)
             self._check_scope(request)
+            if request.user.reads_platform:
+                platform.note(request, type(self).__name__)
         super().initial(request, *args, **kwargs)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
@@ -90,13 +134,31 @@ class MerchantView(ApiView, GenericAPIView):
     def page(self) -> Response:
         """A page of the view's list."""
         rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response([represent(self.serializer_class, row, self.request) for row in rows])
+        return self.get_paginated_response(self._shown(rows))
 
     def one(self) -> Response:
         """The row that the address names. Raises Http404."""
         row = self.get_object()
         headers = etag(row.version) if hasattr(row, "version") else None
-        return Response(represent(self.serializer_class, row, self.request), headers=headers)
+        (shown,) = self._shown([row])
+        return Response(shown, headers=headers)
+
+    def handle_exception(self, error: Exception) -> Response:
+        """What of a program of the platform's own is not clear: codes are each merchant's own."""
+        if isinstance(error, MultipleObjectsReturned) and self.reads_all:
+            detail = _("Several merchants have such a thing: say whose, by the parameter merchant.")
+            error = InvalidInput([FieldError(_MERCHANT, "required", detail)])
+        return super().handle_exception(error)
+
+    def _shown(self, rows: Iterable[Any]) -> list[dict[str, Any]]:
+        """What the API shows of the rows; to programs of the platform's own, whose they are as well."""
+        rows = list(rows)
+        shown = [represent(self.serializer_class, row, self.request) for row in rows]
+        if self.reads_all and self.whose and rows:
+            keys = [row.pk for row in rows]
+            whose = dict(type(rows[0])._default_manager.filter(pk__in=keys).values_list("pk", self.whose))
+            shown = [{"merchant": whose.get(row.pk), **one} for row, one in zip(rows, shown, strict=True)]
+        return shown
 
     def _count(self, request: Request) -> None:
         credential = request.user.credential
@@ -112,8 +174,10 @@ class MerchantView(ApiView, GenericAPIView):
         method = "GET" if request.method == "HEAD" else request.method or ""
         if not hasattr(self, method.lower()) or method.lower() not in self.http_method_names or method == "OPTIONS":
             return  # answered with 405
-        scope = self.scope_for(method)
-        if scope not in request.user.credential.scopes:
+        scope, held = self.scope_for(method), request.user.credential.scopes
+        if not set(OF_PLATFORM).isdisjoint(held) and not self._only_reads:
+            raise PermissionDenied(_("This credential only reads. Use another one to change something."), "only_reads")
+        if scope not in held and INCLUDED_IN.get(scope) not in held:
             detail = _("This credential lacks the scope %(scope)s. Have it added, or use another credential.")
             raise PermissionDenied(detail % {"scope": scope}, "scope_missing")
 

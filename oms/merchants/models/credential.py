@@ -67,6 +67,10 @@ class ApiCredential(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["app_key"], name="credential_app_key_is_unique"),
             models.UniqueConstraint(fields=["token_hash"], name="credential_token_is_unique"),
+            models.CheckConstraint(
+                condition=~Q(scopes__overlap=list(scopes.OF_PLATFORM)) | Q(scopes__contained_by=list(scopes.READING)),
+                name="credential_of_the_platform_only_reads",
+            ),
         ]
 
     def __str__(self) -> str:
