@@ -8,8 +8,8 @@ from logistics.buyer.page import track_view
 from logistics.routing.page import courier_view, stop_view
 from logistics.virtual.page import good_view
 from oms import merchant_admin, merchant_replenishing, merchant_settling  # noqa: F401 - the latter register pages
-from oms.checking import pages as checking_pages  # noqa: F401 - registers a page
 from oms.boards import order_panel  # noqa: F401 - registers it
+from oms.checking import pages as checking_pages  # noqa: F401 - registers a page
 from oms.doors import callbacks
 from oms.portal import goods, orders, people, shipping, starting, warehouses, webhooks  # noqa: F401 - they register pages
 from payments import pay_page
