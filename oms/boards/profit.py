@@ -95,6 +95,12 @@ class ChannelDay:
     profit: Profit
 
 
+def _channel_day(
+    day: date, channel_id: int, channel: str, merchant: str, orders: int, incomplete: int, *sums: int
+) -> ChannelDay:
+    return ChannelDay(day, channel_id, channel, merchant, orders, incomplete, Profit(*sums))
+
+
 def _fen(amount: str) -> str:
     return f"coalesce(({amount}) * 100, 0)::bigint"
 
@@ -242,7 +248,7 @@ def by_channel(order_ids: Sequence[int]) -> list[ChannelDay]:
             """,
             {"orders": array(order_ids)},
         )
-        return [ChannelDay(*row[:6], Profit(*row[6:])) for row in cursor.fetchall()]
+        return [_channel_day(*row) for row in cursor.fetchall()]
 
 
 def by_order(order_ids: Sequence[int]) -> list[tuple[int, str, Profit]]:

@@ -21,14 +21,13 @@ from oms.common.models import InvariantCheck
 from oms.common.templatetags.staff import badge
 from oms.common.work import jobs
 
-_REASON = {"label": gettext_lazy("Why"), "max_length": 200, "widget": forms.TextInput(attrs=acting.INPUT)}
 REPAIR_RIGHT = "common.repair_invariantcheck"
 
 
 class ReasonForm(forms.Form):
     """Why it is done."""
 
-    reason = forms.CharField(**_REASON)
+    reason = forms.CharField(label=gettext_lazy("Why"), max_length=200, widget=forms.TextInput(attrs=acting.INPUT))
 
 
 def _mend(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:

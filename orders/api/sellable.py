@@ -80,10 +80,10 @@ class ChannelStockView(OrderScopedView):
         cursor = place.text()
         address = replace_query_param(request.build_absolute_uri(request.path), "cursor", cursor)
         following = None if is_last else replace_query_param(address, "limit", str(limit))
-        page = {"next": following, "cursor": cursor, "results": self._shown(rows)}
+        page = {"next": following, "cursor": cursor, "results": self._with_channels(rows)}
         return Response(represent(ChannelStockPageSerializer, page, request))
 
-    def _shown(self, rows: Sequence[SkuStock]) -> list[dict[str, Any]]:
+    def _with_channels(self, rows: Sequence[SkuStock]) -> list[dict[str, Any]]:
         open_channels = Channel.objects.filter(merchant=self.merchant, is_active=True)
         channels = dict(open_channels.order_by("code").values_list("pk", "code"))
         skus = [row.sku_id for row in rows]

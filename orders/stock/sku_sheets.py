@@ -156,9 +156,12 @@ def _price(text: str) -> Decimal:
 
 def _day(text: str) -> date:
     try:
-        return forms.DateField().to_python(cells.plain(text)[:10])
+        day = forms.DateField().to_python(cells.plain(text)[:10])
     except forms.ValidationError:
-        raise OmsError(_("Give a day, such as 2026-01-31.")) from None
+        day = None
+    if day is None:
+        raise OmsError(_("Give a day, such as 2026-01-31."))
+    return day
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
