@@ -21,14 +21,14 @@ Version = TypeVar("Version", bound=RuleSetVersion)
 
 # As SQL, for the migration of an app: the function, of the app and the table of its versions, and a trigger a table of
 # rules.
-FIXES_ROWS = """
-    CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+FIXES_ROWS = f"""
+    CREATE FUNCTION {{name}}() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
         is_fixed boolean;
     BEGIN
         -- Who switches the set on has its row locked: no rule slips in meanwhile.
-        SELECT bool_or(s.state <> 'draft') INTO is_fixed FROM (
-            SELECT state FROM {versions} WHERE id IN (OLD.rule_set_id, NEW.rule_set_id) FOR SHARE
+        SELECT bool_or(s.state <> '{_State.DRAFT}') INTO is_fixed FROM (
+            SELECT state FROM {{versions}} WHERE id IN (OLD.rule_set_id, NEW.rule_set_id) FOR SHARE
         ) AS s;
         IF is_fixed THEN
             RAISE EXCEPTION 'rules of a set that was switched on are never changed' USING ERRCODE = 'check_violation';
