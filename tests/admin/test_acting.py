@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+import oms.urls  # noqa: F401 - it registers pages
 from oms.common.desk.acting import RowActions
 from payments.models import Statement
 from payments.statements import closing

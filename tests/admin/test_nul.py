@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
+import oms.urls  # noqa: F401 - it registers pages
 from inventory.models import Region
 from tests import factories
 

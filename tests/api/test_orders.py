@@ -208,7 +208,9 @@ def test_a_detail_shows_sub_orders_with_their_money(api, shop):
 def test_what_staff_write_for_each_other_stays_inside(api, shop):
     order = shop.place_order()
     rule = factories.review_rule("r", "on_list", values={"list": "deny"})
-    Hold.objects.create(order=order, kind="rule", rule=rule, reason="known fraud", opened_by="clerk-7")
+    Hold.objects.create(
+        order=order, kind="rule", rule=rule, rule_key=rule.key, reason="known fraud", opened_by="clerk-7"
+    )
     staff = Actor(ActorKind.STAFF, "clerk-7")
     timeline.add_note(order.pk, text="buyer is suspicious", actor=staff)
     timeline.record(order.pk, kinds.HELD, staff, reason="known fraud")

@@ -33,7 +33,7 @@ def note(page: str, name: str, *, is_changing: bool) -> list[Present]:
     try:
         client = connect(_TIMEOUT_SECONDS)
         with client.pipeline(transaction=False) as pipeline:
-            pipeline.hset(key, name, f"{CHANGES if is_changing else LOOKS} {now:.0f}")
+            pipeline.hset(key, name, f"{CHANGES if is_changing else LOOKS} {int(now)}")
             pipeline.expire(key, GONE_AFTER_SECONDS)
             pipeline.hgetall(key)
             found = pipeline.execute()[-1]
