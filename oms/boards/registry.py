@@ -87,9 +87,6 @@ class Tile:
     read: Callable[[int], Sequence[Figure]]
     empty: Any = ""
     is_personal: bool = False
-    # The page that shows more of it: its name in the admin, and the right to it.
-    page: str = ""
-    page_right: str = ""
 
     def key(self, user_id: int) -> str:
         """Under which its figures are kept."""
