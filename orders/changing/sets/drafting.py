@@ -25,6 +25,7 @@ from oms.common.work import clock, nudging
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.changing import correcting, units
+from orders.changing import kinds as change_kinds
 from orders.changing.readdressing import Recipient
 from orders.changing.sets import actions as reading
 from orders.changing.sets import applying
@@ -216,7 +217,7 @@ def _carry_out(order: Order, row: ChangeSet, actions: Sequence[Action], actor: A
     now = Order.objects.only("freight_amount").get(pk=order.pk)
     timeline.record(
         order.pk,
-        kinds.CHANGED,
+        change_kinds.CHANGED,
         actor,
         number=row.number,
         reason=row.reason,
@@ -262,7 +263,7 @@ def _ask_for_balance(order: Order, row: ChangeSet, more: Decimal, actor: Actor) 
     timeline.record(order.pk, kinds.HELD, actor, **words.data_of(hold))
     timeline.record(
         order.pk,
-        kinds.CHANGE_WAITS,
+        change_kinds.CHANGE_WAITS,
         actor,
         number=row.number,
         amount=str(more),
@@ -323,7 +324,7 @@ def _end(order: Order, row: ChangeSet, actor: Actor, *, is_told: bool) -> None:
     row.save(update_fields=["state", "ended_at"])
     if is_told:
         _let_go(order.pk, actor)
-        timeline.record(order.pk, kinds.CHANGE_ENDED, actor, number=row.number, state=str(row.state))
+        timeline.record(order.pk, change_kinds.CHANGE_ENDED, actor, number=row.number, state=str(row.state))
         # What the buyer was asked for is not wanted any more.
         Order.objects.filter(pk=order.pk).update(owed_changed_since=timezone.now())
         nudging.nudge("owing", "review", "split", "allocate", "release")
