@@ -61,7 +61,10 @@ def _release(claimed: list[int]) -> None:
         planned = planning.plan_intended(list(places.values()))
         cursor.execute(
             f"""
-            WITH chosen AS MATERIALIZED (
+            WITH goods AS MATERIALIZED (
+                -- By themselves: joined to what is chosen, each of them was looked for among all ids once more.
+                SELECT id, sub_order_id, quantity FROM orders_suborderline WHERE sub_order_id = ANY(%(ids)s::bigint[])
+            ), chosen AS MATERIALIZED (
                 SELECT s.id, n.lead, s.order_id, s.number, s.warehouse_id, s.release_count + 1 AS attempt,
                     h.connection_id, h.name, h.waybill_when = '{Warehouse.WaybillWhen.AT_RELEASE}' AS wants_waybill,
                     p.event, p.due
@@ -80,10 +83,7 @@ def _release(claimed: list[int]) -> None:
             ), line AS (
                 INSERT INTO logistics_warehouseorderline (warehouse_order_id, sub_order_line_id, quantity)
                 SELECT i.id, l.id, l.quantity
-                FROM intended i JOIN chosen c ON c.lead = i.sub_order_id
-                JOIN orders_suborderline l ON l.sub_order_id = c.id
-                -- Once more, so that the lines are found by it whatever the planner knows of the tables.
-                WHERE l.sub_order_id = ANY(%(ids)s::bigint[])
+                FROM intended i JOIN chosen c ON c.lead = i.sub_order_id JOIN goods l ON l.sub_order_id = c.id
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.RELEASED}', released_at = now(),
                     release_count = c.attempt, ready_at = NULL, attempts = 0, last_error = ''
