@@ -40,11 +40,13 @@ from orders.models import (
     Hold,
     Order,
     OrderLine,
+    OrderLink,
     OrderState,
     PaymentMethod,
     SubOrder,
 )
 from orders.models.order import OVER
+from orders.models.order_link import LinkKind
 from orders.reviewing import words
 from orders.reviewing.holds import close_hold, open_hold
 
@@ -115,11 +117,23 @@ def checked(order: Order, sub_orders: Sequence[SubOrder], wish: Sequence[Told], 
         isinstance(one, Adjust | Freight) or (isinstance(one, Add) and one.price_is_typed) for one in actions
     ):
         raise CannotChange(_("Prices, adjustments and freight are for those who have that right."), attr="actions")
+    _check_follower(order, actions)
     removed = sum(one.units for one in actions if isinstance(one, reading.Remove))
     left = sum(line.quantity - gone[line.position] for line in rows)
     if removed == left and not any(isinstance(one, Add) for one in actions):
         raise CannotChange(_("Nothing would be left of the order: cancel it instead."), attr="actions")
     return actions
+
+
+def _check_follower(order: Order, actions: Sequence[Action]) -> None:
+    """What is sent again is for nothing, and no more than left a warehouse."""
+    if not any(isinstance(one, Add | Adjust | Freight) for one in actions):
+        return
+    if OrderLink.objects.filter(order=order, kind=LinkKind.REISSUE).exists():
+        raise CannotChange(
+            _("What is sent again costs nothing, and nothing can be added: place another order for the goods."),
+            attr="actions",
+        )
 
 
 def open_set(order_id: int) -> ChangeSet | None:
