@@ -11,7 +11,18 @@ from oms import merchant_admin, merchant_replenishing, merchant_settling  # noqa
 from oms.boards import order_panel  # noqa: F401 - registers it
 from oms.checking import pages as checking_pages  # noqa: F401 - registers a page
 from oms.doors import callbacks
-from oms.portal import goods, orders, people, shipping, starting, warehouses, webhooks  # noqa: F401 - they register pages
+from oms.portal import (  # noqa: F401 - they register pages
+    goods,
+    orders,
+    people,
+    refunds,
+    refused,
+    returns,
+    shipping,
+    starting,
+    warehouses,
+    webhooks,
+)
 from payments import pay_page
 from payments.invoicing import buyer_page
 

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -18,7 +18,7 @@ from oms.common.masking import mask_name, mask_phone
 from oms.common.templatetags.staff import yuan
 from oms.merchant_admin import OwnPages, actor_of, site
 from oms.merchants.models import Merchant
-from oms.portal import imports, recipients
+from oms.portal import entering, imports, recipients
 from orders.changing import cancelling
 from orders.models import Order, OrderState, SubOrder
 
@@ -67,14 +67,16 @@ class OwnOrders(OwnPages, RowActions):
     readonly_fields = tuple(name for row in fields for name in (row if isinstance(row, tuple) else (row,)))
 
     list_before_template = "portal/orders_head.html"
+    change_form_outer_after_template = "portal/order_after.html"
 
     def get_urls(self) -> list[URLPattern]:
-        """With the import of orders by sheet."""
-        return imports.urls_of(Order) + super().get_urls()
+        """With the import of orders by sheet, and the form of a single one."""
+        enter = path("enter/", self.admin_site.admin_view(entering.PAGE.view), name="orders_order_enter")
+        return [*imports.urls_of(Order), enter, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, with the way to the import."""
-        shown = {"may_import": imports.ORDERS.may(request)}
+        """The list, with the ways to the import and the form."""
+        shown = {"may_import": imports.ORDERS.may(request), "may_enter": entering.PAGE.may(request)}
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     def own(self, merchant: Merchant) -> QuerySet[Order]:

@@ -9,7 +9,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -22,6 +24,7 @@ from inventory.promising.quoting import Quote
 from inventory.promising.words import sentence
 from oms.common.money import fen_text
 from oms.merchants.models import Channel, Merchant
+from orders.actors import Actor
 from orders.admin.remarks import moment
 from orders.admin.staff import staff_actor
 from orders.intake import entering
@@ -47,6 +50,9 @@ _FIELDS: Mapping[str, Any] = {
 }
 
 
+_CHANNELS = Channel.objects.filter(merchant__status=Merchant.Status.ACTIVE).select_related("merchant")
+
+
 def _text(label: Any, longest: int, **attrs: Any) -> forms.CharField:
     widget = forms.TextInput(attrs={"class": "oms-input", **attrs})
     return forms.CharField(label=label, max_length=longest, required=False, widget=widget)
@@ -62,7 +68,7 @@ class EntryForm(forms.Form):
 
     key = forms.RegexField(r"\ATEL-[0-9A-F]{12}\Z", widget=forms.HiddenInput)
     channel = forms.ModelChoiceField(
-        Channel.objects.filter(merchant__status=Merchant.Status.ACTIVE).select_related("merchant"),
+        _CHANNELS,
         label=gettext_lazy("Channel"),
         widget=forms.Select(attrs={"class": "oms-input"}),
     )
@@ -101,41 +107,125 @@ class _Row:
         return TypedLine(self.sku, int(self.quantity), Decimal(self.price))
 
 
+class EntryPage:
+    """The page: who may use it, for which channels, and on which site. Subclasses are other sites'."""
+
+    form_class = EntryForm
+
+    def __init__(self, site: AdminSite) -> None:
+        self.site = site
+
+    def may(self, request: HttpRequest) -> bool:
+        """Whether the person may enter orders."""
+        return request.user.has_perms(["orders.view_order", ENTER])
+
+    def channels(self, _request: HttpRequest) -> QuerySet[Channel]:
+        """The channels that the person may enter orders for."""
+        return _CHANNELS.all()
+
+    def actor(self, request: HttpRequest) -> Actor:
+        """Who enters it."""
+        return staff_actor(request)
+
+    def view(self, request: HttpRequest) -> HttpResponse:
+        """Empty, searched in, looked at before it is placed, or placed."""
+        if not self.may(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            key = f"TEL-{secrets.token_hex(6).upper()}"
+            return self._page(request, self._form(request, initial={"key": key}), [])
+        form = self._form(request, request.POST)
+        is_whole = form.is_valid()
+        channel = form.cleaned_data.get("channel")
+        rows = _rows(request.POST, channel) if channel else []
+        do = request.POST.get("do", "")
+        if do == "search" or channel is None:
+            return self._page(request, form, rows, channel, search=request.POST.get("search", "")[:100])
+        if not is_whole or not rows or any(row.wrong for row in rows):
+            problem = "" if rows else _("Add at least one line of goods.")
+            return self._page(request, form, rows, channel, problems=[problem] if problem else [])
+        order = self.order(form, [row.line() for row in rows])
+        read = entering.read(order)
+        order = replace(order, recipient=read.recipient)
+        if do == "place" and read.region is not None:
+            outcome = entering.place(order, actor=self.actor(request))
+            if not isinstance(outcome, Refused):
+                return self._placed(request, outcome.number, is_double=isinstance(outcome, Duplicate))
+            problems = entering.words_of(outcome.errors, _FIELDS)
+            return self._page(request, form, rows, channel, problems=problems, order=order, read=read)
+        return self._page(request, form, rows, channel, order=order, read=read)
+
+    def order(self, form: EntryForm, lines: list[TypedLine]) -> TypedOrder:
+        """What was typed."""
+        data = form.cleaned_data
+        return TypedOrder(
+            channel=data["channel"],
+            key=data["key"],
+            buyer=data["buyer"],
+            recipient=Recipient(data["name"], data["phone"], data["address"]),
+            lines=lines,
+            payment_method=data["payment_method"],
+            freight=data["freight"] or Decimal(0),
+            adjustment=data["adjustment"] or Decimal(0),
+            adjustment_reason=data["adjustment_reason"],
+            remark=data["remark"],
+            seller_memo=data["seller_memo"],
+        )
+
+    def _form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> EntryForm:
+        form = self.form_class(*args, **kwargs)
+        form.fields["channel"].queryset = self.channels(request)  # type: ignore[attr-defined]
+        return form
+
+    def _placed(self, request: HttpRequest, number: str, *, is_double: bool) -> HttpResponse:
+        if is_double:
+            text = _("Order %(number)s was placed already; nothing was placed twice.")
+            messages.info(request, text % {"number": number})
+        else:
+            messages.success(request, _("Order %(number)s is placed.") % {"number": number})
+        order_id = Order.objects.values_list("pk", flat=True).get(number=number)
+        return redirect(reverse(f"{self.site.name}:orders_order_change", args=[order_id]))
+
+    def _page(
+        self,
+        request: HttpRequest,
+        form: EntryForm,
+        rows: list[_Row],
+        channel: Channel | None = None,
+        *,
+        search: str = "",
+        problems: list[str] | None = None,
+        order: TypedOrder | None = None,
+        read: Read | None = None,
+    ) -> HttpResponse:
+        if form.is_bound and read is not None:
+            # What was read from the pasted text stands in its fields.
+            data = request.POST.copy()
+            data.update({name: getattr(read.recipient, name) for name in ("name", "phone", "address")})
+            form.data = data
+        quoted = None
+        if order and read and read.region and not problems:
+            quoted = _quoted(entering.quote(order, read.region), order)
+        context = {
+            **self.site.each_context(request),
+            "opts": Order._meta,
+            "title": _("New order"),
+            "list_url": reverse(f"{self.site.name}:orders_order_changelist"),
+            "form": form,
+            "rows": rows,
+            "search": search,
+            "found": entering.find(channel, search) if channel else [],
+            "problems": problems or [],
+            "order": order,
+            "read": read,
+            "quote": quoted,
+        }
+        return TemplateResponse(request, "admin/orders/order/enter.html", context)
+
+
 def enter_view(request: HttpRequest) -> HttpResponse:
-    """The page: empty, searched in, looked at before it is placed, or placed."""
-    if not request.user.has_perms(["orders.view_order", ENTER]):
-        raise PermissionDenied
-    if request.method != "POST":
-        return _page(request, EntryForm(initial={"key": f"TEL-{secrets.token_hex(6).upper()}"}), [])
-    form = EntryForm(request.POST)
-    is_whole = form.is_valid()
-    channel = form.cleaned_data.get("channel")
-    rows = _rows(request.POST, channel) if channel else []
-    do = request.POST.get("do", "")
-    if do == "search" or channel is None:
-        return _page(request, form, rows, channel, search=request.POST.get("search", "")[:100])
-    if not is_whole or not rows or any(row.wrong for row in rows):
-        problem = "" if rows else _("Add at least one line of goods.")
-        return _page(request, form, rows, channel, problems=[problem] if problem else [])
-    order = _order(form, rows, channel)
-    read = entering.read(order)
-    order = replace(order, recipient=read.recipient)
-    if do == "place" and read.region is not None:
-        outcome = entering.place(order, actor=staff_actor(request))
-        if not isinstance(outcome, Refused):
-            return _placed(request, outcome.number, is_double=isinstance(outcome, Duplicate))
-        problems = entering.words_of(outcome.errors, _FIELDS)
-        return _page(request, form, rows, channel, problems=problems, order=order, read=read)
-    return _page(request, form, rows, channel, order=order, read=read)
-
-
-def _placed(request: HttpRequest, number: str, *, is_double: bool) -> HttpResponse:
-    if is_double:
-        messages.info(request, _("Order %(number)s was placed already; nothing was placed twice.") % {"number": number})
-    else:
-        messages.success(request, _("Order %(number)s is placed.") % {"number": number})
-    order_id = Order.objects.values_list("pk", flat=True).get(number=number)
-    return redirect(reverse("admin:orders_order_change", args=[order_id]))
+    """The staff's page."""
+    return EntryPage(admin.site).view(request)
 
 
 def _rows(posted: QueryDict, channel: Channel) -> list[_Row]:
@@ -170,58 +260,6 @@ def _row(sku: Sku, units: str, price: str) -> _Row:
 
 
 _PRICE = forms.DecimalField(max_digits=10, decimal_places=2, min_value=0)
-
-
-def _order(form: EntryForm, rows: list[_Row], channel: Channel) -> TypedOrder:
-    data = form.cleaned_data
-    return TypedOrder(
-        channel=channel,
-        key=data["key"],
-        buyer=data["buyer"],
-        recipient=Recipient(data["name"], data["phone"], data["address"]),
-        lines=[row.line() for row in rows],
-        payment_method=data["payment_method"],
-        freight=data["freight"] or Decimal(0),
-        adjustment=data["adjustment"] or Decimal(0),
-        adjustment_reason=data["adjustment_reason"],
-        remark=data["remark"],
-        seller_memo=data["seller_memo"],
-    )
-
-
-def _page(
-    request: HttpRequest,
-    form: EntryForm,
-    rows: list[_Row],
-    channel: Channel | None = None,
-    *,
-    search: str = "",
-    problems: list[str] | None = None,
-    order: TypedOrder | None = None,
-    read: Read | None = None,
-) -> HttpResponse:
-    if form.is_bound and read is not None:
-        # What was read from the pasted text stands in its fields.
-        data = request.POST.copy()
-        data.update({name: getattr(read.recipient, name) for name in ("name", "phone", "address")})
-        form.data = data
-    quoted = None
-    if order and read and read.region and not problems:
-        quoted = _quoted(entering.quote(order, read.region), order)
-    context = {
-        **admin.site.each_context(request),
-        "opts": Order._meta,
-        "title": _("New order"),
-        "form": form,
-        "rows": rows,
-        "search": search,
-        "found": entering.find(channel, search) if channel else [],
-        "problems": problems or [],
-        "order": order,
-        "read": read,
-        "quote": quoted,
-    }
-    return TemplateResponse(request, "admin/orders/order/enter.html", context)
 
 
 def _quoted(quote: Quote, order: TypedOrder) -> dict[str, Any]:

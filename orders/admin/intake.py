@@ -101,41 +101,14 @@ def error_lines(row: RejectedOrder) -> list[tuple[str, str, str]]:
     return [(e.get("attr") or "–", str(e.get("code", "")), mask_text(str(e.get("detail", "")))) for e in row.errors]
 
 
-@admin.register(RejectedOrder)
-class RejectedOrderAdmin(RowColumns, KeysetAdmin):
-    """Rows that were refused, and why. Merchants correct them; staff replay them once a cause on our side is gone."""
+class RefusedColumns:
+    """What pages of refused rows show of them; mix it into a KeysetAdmin."""
 
-    search_fields = ("external_number",)
-    search_help_text = gettext_lazy("External number")
-    list_display = ("__str__", "merchant_code", "door", "state_label", "reasons", "times", "last_at", "order_link")
-    list_filter = (
-        ("merchant", RelatedDropdownFilter),
-        ("door", ChoicesDropdownFilter),
-        ("state", ChoicesDropdownFilter),
-    )
-    fields = (
-        ("external_number", "merchant_code"),
-        ("door", "state_label"),
-        ("times", "order_link"),
-        ("created_at", "last_at"),
-        ("keep_until", "version"),
-        "errors_table",
-        "body_text",
-    )
-    readonly_fields = sum(((row,) if isinstance(row, str) else row for row in fields), ())
-    actions = ("replay_selected",)
-    change_form_outer_after_template = "admin/orders/rejectedorder/row_actions.html"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RejectedOrder]:
-        """The list needs no bodies."""
-        rows = super().get_queryset(request).select_related("merchant", "order")
+    @staticmethod
+    def without_bodies(request: HttpRequest, rows: QuerySet[RejectedOrder]) -> QuerySet[RejectedOrder]:
+        """The rows; a list of them is read without what only a row's own page shows."""
         match = request.resolver_match
         return rows.defer("body", "body_digest") if match and (match.url_name or "").endswith("_changelist") else rows
-
-    @display(description=gettext_lazy("merchant"))
-    def merchant_code(self, row: RejectedOrder) -> str:
-        """Whose it is."""
-        return row.merchant.code
 
     @display(description=gettext_lazy("what was wrong"))
     def reasons(self, row: RejectedOrder) -> SafeString:
@@ -179,6 +152,41 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
             )
             return detail % {"count": len(body)}
         return format_html('<pre class="oms-pre">{}</pre>', text)
+
+
+@admin.register(RejectedOrder)
+class RejectedOrderAdmin(RefusedColumns, RowColumns, KeysetAdmin):
+    """Rows that were refused, and why. Merchants correct them; staff replay them once a cause on our side is gone."""
+
+    search_fields = ("external_number",)
+    search_help_text = gettext_lazy("External number")
+    list_display = ("__str__", "merchant_code", "door", "state_label", "reasons", "times", "last_at", "order_link")
+    list_filter = (
+        ("merchant", RelatedDropdownFilter),
+        ("door", ChoicesDropdownFilter),
+        ("state", ChoicesDropdownFilter),
+    )
+    fields = (
+        ("external_number", "merchant_code"),
+        ("door", "state_label"),
+        ("times", "order_link"),
+        ("created_at", "last_at"),
+        ("keep_until", "version"),
+        "errors_table",
+        "body_text",
+    )
+    readonly_fields = sum(((row,) if isinstance(row, str) else row for row in fields), ())
+    actions = ("replay_selected",)
+    change_form_outer_after_template = "admin/orders/rejectedorder/row_actions.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RejectedOrder]:
+        """The list needs no bodies."""
+        return self.without_bodies(request, super().get_queryset(request).select_related("merchant", "order"))
+
+    @display(description=gettext_lazy("merchant"))
+    def merchant_code(self, row: RejectedOrder) -> str:
+        """Whose it is."""
+        return row.merchant.code
 
     # --- Actions
 

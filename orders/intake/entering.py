@@ -17,7 +17,7 @@ from oms.common.money import to_fen
 from oms.merchants.models import Channel
 from orders.actors import Actor
 from orders.fulfilling.waiting import units_waited_for
-from orders.intake.bodies import BuyerBody, LineBody, OrderBody, RecipientBody
+from orders.intake.bodies import BuyerBody, CollectedBody, LineBody, OrderBody, RecipientBody
 from orders.intake.locating import Atlas, locate
 from orders.intake.placing import Outcome, place_orders
 from orders.intake.terms import carriers_in_use
@@ -47,7 +47,7 @@ class TypedLine:
 @dataclass(frozen=True, slots=True)
 class TypedOrder:
     """What a person typed. `key` makes it one order however often it is sent; amounts in yuan, the adjustment
-    signed."""
+    signed. `is_collected` says that the seller has the buyer's money already."""
 
     channel: Channel
     key: str
@@ -60,6 +60,7 @@ class TypedOrder:
     adjustment_reason: str = ""
     remark: str = ""
     seller_memo: str = ""
+    is_collected: bool = False
 
     @property
     def goods_amount(self) -> Decimal:
@@ -148,9 +149,10 @@ def words_of(errors: Iterable[FieldError], labels: Mapping[str, str]) -> list[st
 def _body(order: TypedOrder) -> OrderBody:
     person = order.recipient
     phone = person.phone.strip()
+    now = timezone.now()
     return OrderBody(
         external_number=order.key,
-        ordered_at=timezone.now(),
+        ordered_at=now,
         buyer=BuyerBody(order.buyer.strip() or phone, person.name, phone),
         recipient=RecipientBody(person.name, phone, person.address),
         lines=[
@@ -165,4 +167,5 @@ def _body(order: TypedOrder) -> OrderBody:
         adjustment_reason=order.adjustment_reason,
         remark=order.remark,
         seller_memo=order.seller_memo,
+        collected=CollectedBody(now, order.payable_amount) if order.is_collected and order.payable_amount > 0 else None,
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -20,6 +22,7 @@ from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
+from orders.actors import Actor
 from orders.admin.actions import check_part_of, posted
 from orders.admin.staff import staff_actor
 from orders.models import Order, OrderLine
@@ -137,49 +140,64 @@ def grant_view(request: HttpRequest, order_id: int) -> HttpResponse:
     order = Order.objects.filter(pk=order_id).first()
     if order is None:
         raise Http404(_("There is no such order."))
-    form = GrantForm(request.POST or None, lines=list(OrderLine.objects.filter(order=order).order_by("position")))
+    user = request.user
+    assert user.is_authenticated  # noqa: S101 - for the type checker: the right was asked for
+    return asking_page(request, order, GrantForm, site=admin.site, actor=staff_actor(request), user=user)
+
+
+def asking_page(
+    request: HttpRequest,
+    order: Order,
+    form_class: type[GrantForm],
+    *,
+    site: AdminSite,
+    actor: Actor,
+    user: AbstractBaseUser | None,
+) -> HttpResponse:
+    """The form in which a grant is asked for by `actor`, with what it would give, on the pages of `site`; `user` is who
+    of staff may grant it, None for others. Once it is confirmed, back to the order's page."""
+    page = reverse(f"{site.name}:orders_order_change", args=[order.pk])
+    form = form_class(request.POST or None, lines=list(OrderLine.objects.filter(order=order).order_by("position")))
     calculation: Calculation | None = None
     if request.method == "POST" and form.is_valid():
         try:
             if "confirm" in request.POST:
-                return _confirm(request, order, form)
-            calculation = previewing.preview(order_id, form.wanted, form.chosen_reason)
+                messages.success(request, _confirm(request, order, form, actor, user))
+                return redirect(page)
+            calculation = previewing.preview(order.pk, form.wanted, form.chosen_reason)
         except OmsError as refusal:
             form.add_error(None, str(refusal))
     context = {
-        **admin.site.each_context(request),
+        **site.each_context(request),
         "title": _("Refund or compensation"),
         "order": order,
+        "page": page,
         "form": form,
         "calculation": calculation.as_json() if calculation else None,
     }
     return TemplateResponse(request, "admin/payments/grant_form.html", context)
 
 
-def _confirm(request: HttpRequest, order: Order, form: GrantForm) -> HttpResponse:
+def _confirm(request: HttpRequest, order: Order, form: GrantForm, actor: Actor, user: AbstractBaseUser | None) -> str:
     seen = SeenForm(request.POST)
     if not seen.is_valid():
         raise OmsError(_("Look at what it gives first."))
     data = seen.cleaned_data
-    bearer = form.cleaned_data["bearer"]
-    user = request.user
-    assert user.is_authenticated  # noqa: S101 - for the type checker: the right was asked for
+    bearer = form.cleaned_data.get("bearer")
     grant = deciding.propose(
         order.pk,
         form.wanted,
         reason=form.cleaned_data["reason"],
         note=form.cleaned_data["note"],
-        actor=staff_actor(request),
+        actor=actor,
         bearer=Bearer(bearer) if bearer else None,
         seen=Seen(data["cash"], data["gift_card"], data["points"]),
         user=user,
         version=data["version"],
     )
     if grant.state == GrantState.APPROVED:
-        messages.success(request, _("%(number)s is granted.") % {"number": grant.number})
-    else:
-        messages.success(request, _("%(number)s waits for somebody who may grant it.") % {"number": grant.number})
-    return redirect(reverse("admin:orders_order_change", args=[order.pk]))
+        return _("%(number)s is granted.") % {"number": grant.number}
+    return _("%(number)s waits for somebody who may grant it.") % {"number": grant.number}
 
 
 @posted(RIGHT, RowForm)

@@ -7,21 +7,26 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from orders import panels
-from orders.models import Order, ReturnRequest
+from orders.models import Order, ReturnRequest, SubOrder, SubOrderLine
 from orders.models.sub_order import ARRIVED
 from orders.panels import Action, Panel
 from orders.returning import counting
 from payments.returning.forms import RequestForm
 
 
-def context(order: Order) -> Mapping[str, Any] | None:
-    """The order's returns, and the lines of which units can still come back. None where there is neither."""
-    lines = [
+def lines_of(order: Order) -> list[tuple[SubOrderLine, int, SubOrder]]:
+    """The lines that arrived, each with how many of its units can still come back, and its sub-order."""
+    return [
         (line, counting.left_of(line), part)
         for part in order.sub_orders.all()
         if part.state in ARRIVED and not part.is_virtual
         for line in part.lines.all()
     ]
+
+
+def context(order: Order) -> Mapping[str, Any] | None:
+    """The order's returns, and the lines of which units can still come back. None where there is neither."""
+    lines = lines_of(order)
     rows = ReturnRequest.objects.filter(order=order).select_related("sub_order", "reason").order_by("pk")
     returns = list(rows)
     if not returns and not lines:

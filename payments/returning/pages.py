@@ -52,6 +52,11 @@ from payments.returning.tabs import ArrivedFilter, OverdueFilter, tabs
 WORK, INSPECT, GRANT = "orders.work_return", "orders.inspect_return", "payments.grant_refund"
 WRITE_OFF = "orders.write_off_exchange"
 _S = ReturnState
+# The addresses that the page of a return leads to, by what its template calls them.
+ROUTES = {
+    "order": "admin:orders_order_change",
+    **{name: f"admin:orders_returnrequest_{name}" for name in ("inspect", "photo", "grant")},
+}
 
 
 def _done(do: Callable[[HttpRequest, int, dict[str, Any]], ReturnRequest]) -> Callable[..., str]:
@@ -280,6 +285,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
             user = request.user
             context = showing.context_of(row, request.GET)
             context["shown_exchange"] = exchanges.context_of(row)
+            context["routes"] = ROUTES
             context |= {"may_inspect": user.has_perm(INSPECT), "may_grant": user.has_perm(GRANT)}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 

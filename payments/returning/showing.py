@@ -101,13 +101,15 @@ def units_of(row: ReturnRequest, paid_for: Mapping[int, int]) -> list[Unit]:
     ]
 
 
-def context_of(row: ReturnRequest, chosen: Any) -> dict[str, Any]:
-    """All that the page's template needs; `chosen` may name the units that are paid for."""
-    grants = list(row.grants.select_related("reason").prefetch_related("refunds").order_by("-pk"))
+def context_of(row: ReturnRequest, chosen: Any, *, shows_money: bool = True) -> dict[str, Any]:
+    """All that the page's template needs; `chosen` may name the units that are paid for. What they cost, and what was
+    granted, only where it `shows_money`."""
+    granted = row.grants.select_related("reason").prefetch_related("refunds").order_by("-pk")
+    grants = list(granted) if shows_money else []
     calculation: dict[str, Any] | None = None
     paid_for: dict[int, int] | None = None
     why_not = ""
-    if row.money_state == MoneyState.TO_GRANT:
+    if shows_money and row.money_state == MoneyState.TO_GRANT:
         try:
             paid_for = units_to_pay(chosen)
             calculation = granting.preview(row.pk, paid_for).as_json()

@@ -18,11 +18,15 @@ from oms.common.models import OneTimePassword
 from oms.common.work import jobs
 from oms.merchants.joining import people
 from oms.merchants.models import MerchantApplication
-from orders.models import SubOrder
-from tests import factories
+from orders.models import RejectedOrder, SubOrder
+from orders.returning import deciding
+from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.admin.test_browser import browser  # noqa: F401 - a fixture
 from tests.portal import world
+from tests.portal.test_entering import wrong_row
+from tests.portal.test_returns import delivered
+from tests.returns import world as returns_world
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 # Where pictures of the pages are kept for people to look at, if anywhere.
@@ -142,6 +146,10 @@ def test_the_pages_of_a_merchant_fit_desktop_and_phone(
 ) -> None:
     seller = world.make_seller()
     works = seller.orders(3)
+    returns_world.install()
+    order = delivered(seller)
+    returned = returns_world.came(deciding.approve(returns_world.ask(order, {1: 1}).pk, actor=steps.STAFF))
+    wrong_row(seller)
     password = people.add(seller.merchant, "boss-of-it")
     OneTimePassword.objects.all().delete()
     site, wide = live_server.url, []
@@ -166,12 +174,26 @@ def test_the_pages_of_a_merchant_fit_desktop_and_phone(
             "skus": "/merchant/inventory/sku/",
             "count": "/merchant/inventory/stock/count/",
             "endpoint": "/merchant/merchants/webhookendpoint/add/",
+            "order": f"/merchant/orders/order/{order.pk}/change/",
+            "enter": "/merchant/orders/order/enter/",
+            "refused": "/merchant/orders/rejectedorder/",
+            "refused-row": f"/merchant/orders/rejectedorder/{RejectedOrder.objects.get().pk}/change/",
+            "returns": "/merchant/orders/returnrequest/",
+            "return": f"/merchant/orders/returnrequest/{returned.pk}/change/",
+            "ask-return": f"/merchant/orders/returnrequest/of/{order.pk}/",
+            "ask-refund": f"/merchant/payments/refundgrant/of/{order.pk}/",
         }
         for name, address in addresses.items():
             page.goto(f"{site}{address}")
             picture(page, f"{language}-{width}-{name}")
             if not fits(page):
                 wide.append((width, name))
+        page.goto(f"{site}{addresses['refused-row']}")
+        page.click("form[action$='/correct/'] button")
+        page.wait_for_selector("[name='f-lines.0.sku']")
+        picture(page, f"{language}-{width}-correct")
+        if not fits(page):
+            wide.append((width, "correct"))
         page.close()
     assert wide == []
 

@@ -18,6 +18,7 @@ from oms.merchants.models import Channel, Merchant
 from orders.fulfilling import allocating, splitting
 from orders.models import Order
 from orders.reviewing import deciding
+from payments.taking import recording
 from tests import factories, steps
 
 _names = count(1)
@@ -34,7 +35,7 @@ class Seller:
     other_sku: Sku
 
     def orders(self, number: int = 1, *lines: "tuple[Sku, int, str]", **changes: object) -> list[WarehouseOrder]:
-        """So many orders, paid on delivery, that the warehouse was sent."""
+        """So many orders, paid on delivery unless told otherwise, that the warehouse was sent."""
         placed = [
             factories.place(
                 factories.order_body(
@@ -45,7 +46,8 @@ class Seller:
             )
             for _ in range(number)
         ]
-        factories.run(deciding.run, splitting.run, allocating.run, releasing.run, sending.run)
+        stages = (recording.book_collected, deciding.run, splitting.run, allocating.run, releasing.run, sending.run)
+        factories.run(*stages)
         return [self.work(order) for order in placed]
 
     def work(self, order: Order) -> WarehouseOrder:

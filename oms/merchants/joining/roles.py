@@ -18,7 +18,7 @@ class Role(models.TextChoices):
 class Right(models.TextChoices):
     """Something that a role may. Orders, parcels, stock and catalogue are read by every role."""
 
-    SHIP = "ship", _("print, ship, answer requests to stop")
+    SHIP = "ship", _("print, ship, answer requests to stop, inspect returns")
     RECIPIENTS = "recipients", _("see whole names, phones and addresses")
     ORDERS = "orders", _("place and cancel orders, decide on returns")
     CATALOGUE = "catalogue", _("change SKUs, stock and alert lines")
