@@ -22,7 +22,7 @@ from oms.common.work.claiming import run_until_empty
 from oms.common.work.heartbeat import SWEEP, Pulse, beat
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
-from oms.portal.telling import gathering as news_gathering
+from oms.telling import gathering as news_gathering
 from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting

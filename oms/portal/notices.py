@@ -24,9 +24,9 @@ from oms.common.masking import mask_text
 from oms.common.templatetags.staff import badge, moment_text
 from oms.merchant_admin import OwnPages, merchant_of, site
 from oms.merchants.models import Means, Merchant, MerchantReceiver, MerchantTelling, NewsKind, Pace
-from oms.portal.telling import receivers
-from oms.portal.telling.gathering import DIGEST, NOBODY
-from oms.portal.telling.receivers import Wanted
+from oms.telling import receivers
+from oms.telling.gathering import DIGEST, NOBODY
+from oms.telling.receivers import Wanted
 
 KEYS = "portal.keys"
 MOST_SHOWN = 10

@@ -50,7 +50,7 @@ from oms.merchants.calls import credentials
 from oms.merchants.joining import people
 from oms.merchants.models import ApiCredential, Channel, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
-from oms.portal.telling import receivers
+from oms.telling import receivers
 from orders import tickets
 from orders.actors import Actor
 from orders.changing import cancelling, gifts, merging, reasons, reissuing

@@ -31,7 +31,7 @@ from oms.merchants.models import (
     WebhookEndpoint,
 )
 from oms.merchants.webhooks import endpoints
-from oms.portal.telling import receivers
+from oms.telling import receivers
 from orders.intake.rejecting import RefusedRow, keep
 from orders.models import Order, RejectedOrder, ReturnRequest, SubOrder
 from payments.models import Deposit, Refund, RefundGrant, RowKind, SettlementRow, Statement

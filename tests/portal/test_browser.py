@@ -18,8 +18,8 @@ from oms.common.models import OneTimePassword
 from oms.common.work import jobs
 from oms.merchants.joining import people
 from oms.merchants.models import MerchantApplication
-from oms.portal.telling import receivers
-from oms.portal.telling.receivers import Wanted
+from oms.telling import receivers
+from oms.telling.receivers import Wanted
 from orders.models import RejectedOrder, SubOrder
 from orders.returning import deciding
 from tests import factories, steps

@@ -19,8 +19,8 @@ import oms.urls  # noqa: F401 - brings all pages
 from oms import merchant_admin
 from oms.common.errors import FieldError
 from oms.merchants.calls import credentials
-from oms.portal.telling import receivers
-from oms.portal.telling.receivers import Wanted
+from oms.telling import receivers
+from oms.telling.receivers import Wanted
 from orders.intake.rejecting import RefusedRow, keep
 from orders.models import RejectedOrder, ReturnPhoto
 from tests.portal import world

@@ -32,8 +32,8 @@ from oms.merchants.models import (
     WebhookEndpoint,
 )
 from oms.merchants.webhooks import endpoints
-from oms.portal.telling import gathering, receivers, sending
-from oms.portal.telling.receivers import Wanted
+from oms.telling import gathering, receivers, sending
+from oms.telling.receivers import Wanted
 from orders.changing import cancelling
 from orders.intake.rejecting import RefusedRow, keep
 from orders.models import DeliveryPromise, RejectedOrder

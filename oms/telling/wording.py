@@ -12,7 +12,7 @@ from django.utils.translation import override
 from logistics.watching.robots import Notice
 from oms.common.copying import array
 from oms.merchants.models import MerchantTelling, NewsKind
-from oms.portal.telling.kinds import SOURCES
+from oms.telling.kinds import SOURCES
 
 # So many rows of a kind are named in a message.
 MOST_NAMED = 5

@@ -13,8 +13,8 @@ from oms.common.work import calling
 from oms.common.work.calling import Call, Outcomes
 from oms.common.work.claiming import Queue
 from oms.merchants.models import MerchantTelling
-from oms.portal.telling import wording
-from oms.portal.telling.gathering import NAME
+from oms.telling import wording
+from oms.telling.gathering import NAME
 
 MOST_A_MINUTE = 20
 

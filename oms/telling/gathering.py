@@ -25,8 +25,8 @@ from oms.merchants.models import (
 )
 from oms.merchants.webhooks import telling
 from oms.merchants.webhooks.endpoints import hears, register_types
-from oms.portal.telling import wording
-from oms.portal.telling.kinds import SOURCES
+from oms.telling import wording
+from oms.telling.kinds import SOURCES
 
 # What is older when it is looked for is no news any more; what was told is kept for longer.
 NEWS_FOR = timedelta(days=2)

@@ -17,7 +17,7 @@ from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.models import Connection, SystemKind
 from oms.common.work import nudging
 from oms.merchants.models import Means, Merchant, MerchantReceiver, MerchantTelling, NewsKind, Pace
-from oms.portal.telling import gathering
+from oms.telling import gathering
 
 MOST = 20
 MOST_MAILBOXES = 5
