@@ -25,9 +25,11 @@ class LogisticsConfig(AppConfig):
         from logistics.by_merchant import kinds  # noqa: F401 - its events
         from logistics.by_merchant import speaker as by_merchants  # noqa: F401 - its protocol
         from logistics.carriers import braking, carried, freight, wishing
+        from logistics.carriers.recalling import kinds as of_recalls  # noqa: F401 - its events
         from logistics.floor import speaker  # noqa: F401 - its protocol
         from logistics.floor import trouble as of_floors  # noqa: F401 - its kinds of tickets
         from logistics.returning import following as returns
+        from logistics.returning import kinds as of_pick_ups  # noqa: F401 - its events
         from logistics.virtual import messages, revealing, trouble  # noqa: F401 - their kinds of messages and tickets
         from logistics.watching.robots import known  # noqa: F401 - they register their protocols
         from orders import freight as freight_books

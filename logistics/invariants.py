@@ -4,20 +4,16 @@ from inventory.models import DemandKind, StockMovement, StorageClass
 from logistics.carriers import adapters
 from logistics.models import (
     GOING_BACK,
-    CodeState,
     Direction,
     ErrandKind,
     RecallKind,
     RecallState,
     ShipmentState,
     StopAnswer,
-    VirtualDelivery,
     WarehouseOrderState,
-    WaveKind,
     WaybillUse,
 )
 from logistics.models.recall import OPEN_RECALL
-from logistics.models.warehouse_order import FROM_PACKING
 from logistics.warehouses.moving import SUB_ORDERS_AT
 from logistics.warehouses.notices import Notice
 from logistics.warehouses.trouble import CONTRADICTION
@@ -340,51 +336,6 @@ INVARIANTS = (
         """,
     ),
     Invariant(
-        "delivered_codes_are_sealed",
-        "What virtual goods deliver is kept encrypted.",
-        # How every token of Fernet begins.
-        """
-        SELECT v.id FROM logistics_virtualdelivery v WHERE substring(v.content FOR 6) <> 'gAAAAA'::bytea
-        UNION ALL SELECT c.id FROM logistics_virtualcode c WHERE substring(c.content FOR 6) <> 'gAAAAA'::bytea
-        """,
-    ),
-    Invariant(
-        "units_of_codes_are_those_for_sale",
-        "Where a SKU sells codes, the units on hand are the codes for sale.",
-        f"""
-        SELECT w.code, k.code, s.on_hand, count(c.id) FROM inventory_stock s
-        JOIN inventory_warehouse w ON w.id = s.warehouse_id JOIN inventory_sku k ON k.id = s.sku_id
-        LEFT JOIN logistics_virtualcode c ON c.stock_id = s.id AND c.state = '{CodeState.ON_SHELF}'
-        WHERE s.keeps_codes OR c.id IS NOT NULL
-        GROUP BY w.code, k.code, s.on_hand, s.keeps_codes HAVING s.on_hand <> count(c.id) OR NOT s.keeps_codes
-        """,
-    ),
-    Invariant(
-        "codes_are_sold_once",
-        "A code that is sold or was looked at is one line's, and no other is anybody's.",
-        f"""
-        SELECT c.id, c.state, count(s.id) FROM logistics_virtualcode c
-        LEFT JOIN logistics_codesale s ON s.code_id = c.id AND s.taken_back_at IS NULL
-        GROUP BY c.id HAVING count(s.id)
-            <> CASE WHEN c.state IN ('{CodeState.SOLD}', '{CodeState.REVEALED}') THEN 1 ELSE 0 END
-        """,
-    ),
-    Invariant(
-        "buyers_have_a_code_for_each_unit",
-        "A delivered line of a SKU that sold codes has as many as the buyer keeps units, more only while they are seen"
-        " to or where they were looked at.",
-        f"""
-        SELECT s.number, l.id, l.quantity - l.returned_quantity, count(x.id) FROM orders_suborder s
-        JOIN logistics_virtualdelivery d ON d.sub_order_id = s.id AND d.kind = '{VirtualDelivery.Kind.CODES}'
-        JOIN orders_suborderline l ON l.sub_order_id = s.id
-        JOIN logistics_codesale x ON x.line_id = l.id AND x.taken_back_at IS NULL
-        GROUP BY s.number, s.state, d.id, l.id HAVING CASE
-            WHEN d.to_settle_since IS NOT NULL OR d.revealed_at IS NOT NULL THEN count(x.id) > l.quantity
-            WHEN s.state IN ({listed(ARRIVED)}) THEN count(x.id) <> l.quantity - l.returned_quantity
-            ELSE true END
-        """,
-    ),
-    Invariant(
         "signed_parcels_are_delivered",
         "A sub-order is delivered or completed just when all its parcels are signed for; one that is completed stays so"
         " when they come back.",
@@ -417,41 +368,6 @@ INVARIANTS = (
         SELECT s.number, a.kind FROM logistics_logisticsalert a JOIN logistics_alertgroup g ON g.id = a.group_id
         JOIN orders_suborder s ON s.id = a.sub_order_id
         WHERE a.closed_at IS NULL AND g.closed_at IS NOT NULL
-        """,
-    ),
-    Invariant(
-        "floors_know_their_orders",
-        "What a warehouse that is run here was sent lies on its floor.",
-        f"""
-        SELECT w.number FROM logistics_warehouseorder w JOIN common_connection c ON c.id = w.connection_id
-        WHERE c.protocol = 'floor' AND w.state = '{WarehouseOrderState.SENT}'
-          AND NOT EXISTS (SELECT FROM logistics_picktask t WHERE t.warehouse_order_id = w.id)
-        """,
-    ),
-    Invariant(
-        "what_leaves_a_floor_was_checked",
-        "What was packed, or left, in a warehouse that is run here was checked, and all that was checked is its units.",
-        f"""
-        SELECT w.number, w.state FROM logistics_picktask t
-        JOIN logistics_warehouseorder w ON w.id = t.warehouse_order_id
-        WHERE (w.state IN ({listed(FROM_PACKING)}) AND t.checked_at IS NULL)
-           OR (t.checked_at IS NOT NULL AND NOT t.is_short AND EXISTS (
-               SELECT FROM logistics_picktaskline p WHERE p.task_id = t.id AND p.scanned < p.quantity))
-        """,
-    ),
-    Invariant(
-        "waves_are_over_with_their_orders",
-        "Nothing is left to be checked in a wave that is over, and a hot-item wave has one SKU.",
-        f"""
-        SELECT v.number, w.number FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
-        JOIN logistics_warehouseorder w ON w.id = t.warehouse_order_id
-        WHERE v.over_at IS NOT NULL AND t.checked_at IS NULL AND t.dropped_at IS NULL
-        UNION ALL
-        SELECT v.number, count(DISTINCT ol.sku_id)::text
-        FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
-        JOIN logistics_warehouseorderline wl ON wl.warehouse_order_id = t.warehouse_order_id
-        JOIN orders_suborderline l ON l.id = wl.sub_order_line_id JOIN orders_orderline ol ON ol.id = l.order_line_id
-        WHERE v.kind = '{WaveKind.HOT}' GROUP BY v.number HAVING count(DISTINCT ol.sku_id) > 1
         """,
     ),
 )

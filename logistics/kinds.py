@@ -4,7 +4,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from logistics.carriers.refusing import OwnRefusal
-from logistics.models import ClaimState, LogisticsAlert, RecallKind, ShipmentState
+from logistics.models import ClaimState, LogisticsAlert, ShipmentState
 from orders import story
 from orders.actors import name_actors
 from orders.kinds import EventKind, Tone, event
@@ -331,115 +331,6 @@ ALERT_CLOSED = event(
     private=_ALERT_DATA,
     tone="muted",
     icon="notifications_off",
-)
-
-
-def _tell_recall(back: object, elsewhere: object) -> object:
-    """A sentence for each of the two things that carriers are asked for."""
-
-    def tell(data: story.Data) -> str:
-        sentence = str(back if data["what"] == RecallKind.RETURN else elsewhere)
-        parcel = data.get("waybill") or data["number"]
-        return sentence % {"parcel": parcel, "why": _why(data), "reason": data.get("reason", "")}
-
-    return tell
-
-
-def _why(data: story.Data) -> str:
-    texts = {
-        "refused": gettext("the carrier does not do it"),
-        "signed": gettext("it was signed for"),
-        "lost": gettext("it is lost"),
-        "came_back": gettext("it comes back"),
-    }
-    text = data.get("text")
-    why = story.word(texts, str(data.get("why", "")))
-    return f"{why} ({text})" if text and data.get("why") == "refused" else why
-
-
-_RECALL_DATA = ("number", "waybill", "what")
-RECALL_ASKED = event(
-    "recall_asked",
-    _tell_recall(
-        _("The carrier is asked to send parcel %(parcel)s back: %(reason)s"),
-        _("The carrier is asked to bring parcel %(parcel)s elsewhere: %(reason)s"),
-    ),
-    _RECALL_DATA,
-    private=("reason",),
-    news={"shipment.recall_asked": "The carrier is asked to send it back, or elsewhere."},
-    tone="warning",
-    icon="pan_tool",
-)
-RECALL_ACCEPTED = event(
-    "recall_accepted",
-    _tell_recall(
-        _("The carrier tries to send parcel %(parcel)s back."), _("The carrier brings parcel %(parcel)s elsewhere.")
-    ),
-    _RECALL_DATA,
-    private=("text",),
-    news={"shipment.recall_accepted": "The carrier tries to send it back, or brings it elsewhere."},
-    tone="info",
-    icon="pan_tool",
-)
-RECALL_SUCCEEDED = event(
-    "recall_succeeded",
-    _tell_recall(
-        _("Parcel %(parcel)s was stopped and comes back."), _("Parcel %(parcel)s arrived where it was sent instead.")
-    ),
-    _RECALL_DATA,
-    private=("text",),
-    news={"shipment.recall_succeeded": "It comes back, or arrived elsewhere, as was asked for."},
-    tone="success",
-    icon="u_turn_left",
-)
-RECALL_FAILED = event(
-    "recall_failed",
-    _tell_recall(
-        _("Parcel %(parcel)s is not sent back: %(why)s."), _("Parcel %(parcel)s was not brought elsewhere: %(why)s.")
-    ),
-    (*_RECALL_DATA, "why"),
-    private=("text",),
-    news={"shipment.recall_failed": "It goes on: what was asked for was refused, or came too late."},
-    tone="danger",
-    icon="pan_tool",
-)
-
-_PICK_UP = ("number", "carrier", "window", "text")
-
-PICK_UP_BOOKED = event(
-    "return_pick_up_booked",
-    _("%(carrier)s fetches the goods of return %(number)s at the door: %(window)s."),
-    _PICK_UP,
-    news={"return.pick_up_booked": "A courier comes for the goods."},
-    tone="info",
-    icon="hail",
-    for_buyer=True,
-)
-PICK_UP_FAILED = event(
-    "return_pick_up_failed",
-    _("%(carrier)s sends no courier for return %(number)s (%(window)s): %(text)s"),
-    _PICK_UP,
-    news={"return.pick_up_failed": "No courier comes for the goods."},
-    tone="warning",
-    icon="event_busy",
-    for_buyer=True,
-)
-PICK_UP_MISSED = event(
-    "return_pick_up_missed",
-    _("Nobody fetched the goods of return %(number)s in the window %(window)s."),
-    _PICK_UP,
-    news={"return.pick_up_missed": "No courier met the buyer in the window."},
-    tone="warning",
-    icon="event_busy",
-    for_buyer=True,
-)
-PICK_UP_CALLED_OFF = event(
-    "return_pick_up_called_off",
-    _("The courier for return %(number)s (%(window)s) was called off."),
-    _PICK_UP,
-    tone="muted",
-    icon="event_busy",
-    for_buyer=True,
 )
 
 name_actors(

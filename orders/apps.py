@@ -19,7 +19,8 @@ class OrdersConfig(AppConfig):
         from orders.stock import demand, guests  # noqa: F401 - what alert lines and stays in warehouses ask of orders
 
         autodiscover_modules("kinds")
-        import orders.returning.kinds  # noqa: F401 - those of returns
+        import orders.changing.kinds
+        import orders.returning.kinds  # noqa: F401 - those of changes and returns
 
         post_migrate.connect(_install_triggers, sender=self)
 

@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from oms.common.states import listed
 from oms.merchants.webhooks import telling
 from orders import kinds
+from orders.changing import kinds as change_kinds
 from orders.models.shares import SHARES
 
 TELLS, KNOWS = "orders_tell_webhooks", "orders_know_kinds"
@@ -54,7 +55,7 @@ _NEWS = f"""
     LEFT JOIN orders_suborder s ON c.subject IN ('sub_order', 'shipment', 'settlement', 'return')
       AND s.order_id = t.order_id
       AND CASE WHEN t.kind = '{kinds.SPLIT}' THEN true
-               WHEN t.kind IN ('{kinds.PARTED}', '{kinds.CHANGED}') THEN t.data->'parts' ? s.number
+               WHEN t.kind IN ('{kinds.PARTED}', '{change_kinds.CHANGED}') THEN t.data->'parts' ? s.number
                ELSE s.id = t.sub_order_id END
     CROSS JOIN LATERAL (
         SELECT shop.merchant_id WHERE c.subject <> 'settlement'

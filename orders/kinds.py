@@ -259,40 +259,6 @@ CANCEL_NOT_GRANTED = event(
 UNITS_CANCELLED = event(
     "units_cancelled", story.tell_units, ("reason", "cause", "units"), tone="warning", icon="remove_shopping_cart"
 )
-CHANGED = event(
-    "changed",
-    story.tell_changed,
-    ("number", "reason", "units", "before", "after", "freight", "what", "parts"),
-    news={
-        "order.changed": "Its goods, amounts or terms were changed: `change` says from what to what.",
-        "sub_order.created": "It came to be, for goods that were added to the order.",
-    },
-    tone="warning",
-    icon="edit_document",
-)
-CHANGE_WAITS = event(
-    "change_waits",
-    story.tell_change_waits,
-    ("number", "amount", "pay_by"),
-    news={"order.change_waits": "A change of it costs more: the buyer is asked for the balance first."},
-    tone="warning",
-    icon="hourglass_top",
-)
-CHANGE_ASKED = event(
-    "change_asked",
-    story.tell_change_asked,
-    ("number", "warehouses", "due"),
-    tone="warning",
-    icon="edit_location_alt",
-)
-CHANGE_ENDED = event(
-    "change_ended",
-    story.tell_change_ended,
-    ("number", "state"),
-    news={"order.change_ended": "A change that waited for its payment is not carried out."},
-    tone="danger",
-    icon="event_busy",
-)
 RECIPIENT_CHANGED = event(
     "recipient_changed", story.tell_recipient, ("fields",), tone="warning", icon="edit_location_alt"
 )
@@ -337,13 +303,6 @@ PARTED = event(
     tone="info",
     icon="call_split",
 )
-MERGED = event(
-    "merged",
-    story.tell_merged,
-    ("number", "others"),
-    tone="info",
-    icon="merge",
-)
 COMPANY_STOPPED = event(
     "company_stopped",
     _("Sub-order %(number)s was taken from warehouse %(warehouse)s: the parcel that it shared was stopped."),
@@ -351,35 +310,6 @@ COMPANY_STOPPED = event(
     moves="sub_order",
     tone="warning",
     icon="move_up",
-)
-GIFT_GIVEN = event(
-    "gift_given",
-    _("%(units)s × %(sku)s is given along by rule “%(rule)s”: %(counted)s units for ¥%(amount)s count."),
-    ("sku", "units"),
-    private=("rule", "counted", "amount"),
-    news={"order.gift_added": "A gift was added to its lines."},
-    tone="success",
-    icon="redeem",
-)
-REISSUED = event(
-    "reissued",
-    story.tell_reissued,
-    ("number", "units", "reason"),
-    private=("bearer", "note"),
-    news={"order.reissued": "Some of its goods are sent again, as an order of their own."},
-    tone="warning",
-    icon="replay",
-)
-FOLLOWS = event(
-    "follows",
-    story.tell_follows,
-    ("number", "reason"),
-    private=("bearer", "note"),
-    tone="info",
-    icon="replay",
-)
-UNMERGED = event(
-    "unmerged", story.tell_unmerged, ("number", "why"), private=("warehouse",), tone="muted", icon="call_split"
 )
 ALLOCATED = event(
     "allocated",

@@ -13,12 +13,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from logistics import kinds
 from logistics.carriers import adapters, following
 from logistics.carriers.adapters import Answer, Booked, DoorOrder, Parcel, PickUp
 from logistics.carriers.contents import Article, Contents, Sender
 from logistics.models import Carrier, Direction, DoorPickUp, PickUpState, ReturnParcel, Shipment, ShipmentState
 from logistics.models.door_pick_up import OPEN_PICK_UPS
+from logistics.returning import kinds
 from oms.common import tickets
 from oms.common.copying import array
 from oms.common.errors import OmsError

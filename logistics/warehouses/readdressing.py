@@ -20,9 +20,9 @@ from oms.common.models import Team
 from oms.common.tickets import TicketKind, Trouble, register_kind
 from oms.common.work import nudging
 from oms.common.work.claiming import Stage
-from orders import kinds, timeline
+from orders import timeline
 from orders.actors import Actor, job
-from orders.changing import askers, readdressing
+from orders.changing import askers, kinds, readdressing
 from orders.changing.askers import Asked, Asker
 from orders.changing.cancellation import patience
 from orders.changing.readdressing import CannotReaddress, Recipient

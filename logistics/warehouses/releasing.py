@@ -5,8 +5,9 @@ of the worker that sends it. Where the warehouse's connection rests or is switch
 so that they can still be changed.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -26,6 +27,7 @@ from orders.fulfilling.presale import NOT_YET
 from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.reviewing.holds import ORDER_IS_HELD
 
+_PAID_FOR = "coalesce(o.paid_at, o.created_at)"
 _RESTING = f"""
     SELECT h.id FROM inventory_warehouse h JOIN common_connection c ON c.id = h.connection_id
     WHERE NOT ({connections.CALLABLE})
@@ -37,36 +39,50 @@ QUEUE = Queue(
 )
 
 
+class _Found(NamedTuple):
+    """A sub-order as it is read; `ship_by` is the platform's deadline."""
+
+    claimed: merging.Claimed
+    warehouse_id: int | None
+    storage_class: str
+    ship_by: datetime | None
+
+
+class _Place(NamedTuple):
+    """Where a warehouse order is to be worked on, by when for the platform."""
+
+    warehouse_id: int
+    storage_class: str
+    ship_by: datetime | None
+
+
 def run(limit: int) -> int:
     """Write warehouse orders for up to `limit` sub-orders; returns how many were claimed."""
     return in_one_transaction(QUEUE, limit, _release)
 
 
 def _release(claimed: list[int]) -> None:
-    leads = _gather(claimed)
+    leads, places = _gather(claimed)
     if not leads:
         return
+    # What a batch makes stands at few different places.
+    number_of = {place: number for number, place in enumerate(set(places.values()))}
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT n.lead, now(), s.warehouse_id, s.storage_class, min(t.ship_by)
-            FROM unnest(%s::bigint[], %s::bigint[]) AS n(id, lead)
-            JOIN orders_suborder s ON s.id = n.lead JOIN orders_suborder own ON own.id = n.id
-            LEFT JOIN orders_orderterms t ON t.order_id = own.order_id
-            WHERE s.warehouse_id IS NOT NULL GROUP BY n.lead, s.id
-            """,
-            [array(leads), array(leads.values())],
-        )
-        places = {key: WorkAt(WarehouseOrderState.INTENDED, *place) for key, *place in cursor.fetchall()}
-        planned = planning.plan_intended(list(places.values()))
+        cursor.execute("SELECT now()")
+        (now,) = cursor.fetchone()
+        planned = planning.plan_intended([WorkAt(WarehouseOrderState.INTENDED, now, *place) for place in number_of])
         cursor.execute(
             f"""
-            WITH chosen AS MATERIALIZED (
+            WITH goods AS MATERIALIZED (
+                -- By themselves: in a join each of them would be looked for among all ids once more.
+                SELECT id, sub_order_id, quantity FROM orders_suborderline WHERE sub_order_id = ANY(%(ids)s::bigint[])
+            ), chosen AS MATERIALIZED (
                 SELECT s.id, n.lead, s.order_id, s.number, s.warehouse_id, s.release_count + 1 AS attempt,
                     h.connection_id, h.name, h.waybill_when = '{Warehouse.WaybillWhen.AT_RELEASE}' AS wants_waybill,
                     p.event, p.due
-                FROM unnest(%(planned)s::bigint[], %(events)s::text[], %(dues)s::timestamptz[]) AS p(id, event, due)
-                JOIN unnest(%(ids)s::bigint[], %(leads)s::bigint[]) AS n(id, lead) ON n.lead = p.id
+                FROM unnest(%(ids)s::bigint[], %(leads)s::bigint[], %(places)s::int[]) AS n(id, lead, place)
+                JOIN unnest(%(numbers)s::int[], %(events)s::text[], %(dues)s::timestamptz[]) AS p(number, event, due)
+                    ON p.number = n.place
                 JOIN orders_suborder s ON s.id = n.id JOIN inventory_warehouse h ON h.id = s.warehouse_id
                 WHERE s.id = ANY(%(ids)s::bigint[]) AND h.connection_id IS NOT NULL
             ), intended AS (
@@ -80,14 +96,11 @@ def _release(claimed: list[int]) -> None:
             ), line AS (
                 INSERT INTO logistics_warehouseorderline (warehouse_order_id, sub_order_line_id, quantity)
                 SELECT i.id, l.id, l.quantity
-                FROM intended i JOIN chosen c ON c.lead = i.sub_order_id
-                JOIN orders_suborderline l ON l.sub_order_id = c.id
-                -- Once more, so that the lines are found by it whatever the planner knows of the tables.
-                WHERE l.sub_order_id = ANY(%(ids)s::bigint[])
+                FROM intended i JOIN chosen c ON c.lead = i.sub_order_id JOIN goods l ON l.sub_order_id = c.id
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.RELEASED}', released_at = now(),
                     release_count = c.attempt, ready_at = NULL, attempts = 0, last_error = ''
-                FROM chosen c WHERE s.id = c.id AND s.id = ANY(%(ids)s::bigint[])
+                FROM chosen c WHERE s.id = c.id
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state,
                     data)
@@ -100,7 +113,8 @@ def _release(claimed: list[int]) -> None:
             {
                 "ids": array(leads),
                 "leads": array(leads.values()),
-                "planned": array(places),
+                "places": array(number_of.get(places.get(lead)) for lead in leads.values()),
+                "numbers": array(number_of.values()),
                 "events": text_array(event for event, _due in planned),
                 "dues": [due for _event, due in planned],
             },
@@ -113,33 +127,53 @@ def _release(claimed: list[int]) -> None:
     tickets.close_tickets([WAREHOUSE_REFUSED], [key for key, _order, attempt, _waybill in rows if attempt > 1])
 
 
-def _gather(claimed: Sequence[int]) -> Mapping[int, int]:
-    """Who of the claimed sub-orders goes now, and in whose warehouse order; what waits for others is put off."""
-    paid_for = "coalesce(o.paid_at, o.created_at)"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT s.id, s.order_id, s.merge_group_id, c.merges_automatically AND NOT s.goes_alone,
-                {paid_for} + c.merge_wait_minutes * {_minute()} > {clock.horizon()}
-            FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
-            JOIN merchants_channel c ON c.id = o.channel_id
-            WHERE s.id = ANY(%s::bigint[])
-            """,
-            [array(claimed)],
-        )
-        gathered = merging.gather([merging.Claimed(*row) for row in cursor.fetchall()])
-        if gathered.waits:
+def _gather(claimed: Sequence[int]) -> tuple[Mapping[int, int], Mapping[int, _Place]]:
+    """Who of the claimed sub-orders goes now, and in whose warehouse order, with where each of these then is; what
+    waits for others is put off."""
+    found = _read(claimed)
+    gathered = merging.gather([one.claimed for one in found.values()])
+    if gathered.waits:
+        with connection.cursor() as cursor:
             cursor.execute(
                 f"""
                 UPDATE orders_suborder s SET ready_at = greatest(now() + interval '2 seconds',
                     CASE WHEN s.merge_group_id IS NULL
-                         THEN {paid_for} + c.merge_wait_minutes * {_minute()} END)
+                         THEN {_PAID_FOR} + c.merge_wait_minutes * {_minute()} END)
                 FROM orders_order o JOIN merchants_channel c ON c.id = o.channel_id
                 WHERE o.id = s.order_id AND s.id = ANY(%s::bigint[])
                 """,
                 [array(gathered.waits)],
             )
-    return gathered.leads
+    # Who is merged with them may not have been claimed.
+    found |= _read(gathered.leads.keys() - found.keys())
+    deadlines: dict[int, list[datetime]] = {}
+    for key, lead in gathered.leads.items():
+        deadlines.setdefault(lead, []).extend(filter(None, [found[key].ship_by]))
+    places = {
+        lead: _Place(one.warehouse_id, one.storage_class, min(ship_by, default=None))
+        for lead, ship_by in deadlines.items()
+        if (one := found[lead]).warehouse_id is not None
+    }
+    return gathered.leads, places
+
+
+def _read(sub_order_ids: Collection[int]) -> dict[int, _Found]:
+    if not sub_order_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT s.id, s.order_id, s.merge_group_id, c.merges_automatically AND NOT s.goes_alone,
+                {_PAID_FOR} + c.merge_wait_minutes * {_minute()} > {clock.horizon()},
+                s.warehouse_id, s.storage_class, t.ship_by
+            FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+            JOIN merchants_channel c ON c.id = o.channel_id
+            LEFT JOIN orders_orderterms t ON t.order_id = o.id
+            WHERE s.id = ANY(%s::bigint[])
+            """,
+            [array(sub_order_ids)],
+        )
+        return {row[0]: _Found(merging.Claimed(*row[:5]), *row[5:]) for row in cursor.fetchall()}
 
 
 def _minute() -> str:

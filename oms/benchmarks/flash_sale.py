@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 from django.conf import settings
 from django.db import connection, connections
-from django.test import override_settings
 
 from inventory import receiving
 from inventory.loading import load_folder
@@ -42,7 +41,7 @@ def run(folder: Path, orders: int) -> dict[str, float]:
     hot: list[float] = []
     many: list[float] = []
     sold: list[int] = []
-    with stage.own_database("oms_bench_flash_sale"), override_settings(GRACE_PERIOD_SECONDS=0):
+    with stage.own_database("oms_bench_flash_sale"), stage.without_waits():
         load_folder(folder, progress=lambda rows, _name: rows, with_stock=False)
         Merchant.objects.update(status=Merchant.Status.ACTIVE, accepts_cod=True)
         connect_warehouses()

@@ -71,7 +71,7 @@ def run(folder: Path, orders: int) -> dict[str, float]:
     bodies = [body for body in map(decode, stage.order_lines(folder, 4 * ROWS)) if isinstance(body, OrderBody)]
     figures: dict[str, float] = {}
     logging.getLogger(facts.__name__).setLevel(logging.CRITICAL)
-    with stage.own_database("oms_bench_seam"), override_settings(GRACE_PERIOD_SECONDS=0):
+    with stage.own_database("oms_bench_seam"), stage.without_waits():
         stage.load(folder, stock_factor=20)
         figures |= _slow_system(bodies)
         figures |= _silent_system(bodies)

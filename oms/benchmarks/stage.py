@@ -4,13 +4,14 @@ import gzip
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 
 import psycopg
 from django.core.management import call_command
 from django.db import connection, connections
+from django.test import override_settings
 
 from inventory.loading import load_folder
 from inventory.models import StockMovement
@@ -45,6 +46,11 @@ def own_database(name: str) -> Iterator[None]:
         connections["default"].close()
         settings["NAME"] = original
         _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def without_waits() -> AbstractContextManager[None]:
+    """No order waits before or after its review: what is measured is work."""
+    return override_settings(REVIEW_DELAY_SECONDS=0, GRACE_PERIOD_SECONDS=0)
 
 
 @contextmanager

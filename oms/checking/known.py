@@ -7,8 +7,10 @@ from django.db import connection
 from inventory.invariants import INVARIANTS as OF_INVENTORY
 from inventory.replenishing.invariants import INVARIANTS as OF_REPLENISHMENT
 from inventory.transfer_invariants import INVARIANTS as OF_TRANSFERS
+from logistics.floor.invariants import INVARIANTS as OF_FLOORS
 from logistics.invariants import INVARIANTS as OF_LOGISTICS
 from logistics.routing.invariants import INVARIANTS as OF_ROUTES
+from logistics.virtual.invariants import INVARIANTS as OF_VIRTUAL_GOODS
 from logistics.warehouses.invariants import INVARIANTS as OF_WAREHOUSES
 from oms.common.invariants import Finding, Invariant, check
 from oms.common.states import missing_triggers
@@ -25,6 +27,7 @@ from payments.exchanging.invariants import INVARIANTS as OF_EXCHANGES
 from payments.invariants import INVARIANTS as OF_PAYMENTS
 from payments.invoicing.invariants import INVARIANTS as OF_INVOICES
 from payments.reconciling.invariants import INVARIANTS as OF_BILLS
+from payments.statements.invariants import INVARIANTS as OF_SETTLEMENT
 
 # Not a query: the database is asked for its triggers.
 GUARDS = Invariant(
@@ -43,11 +46,14 @@ ALL = (
     *OF_TRANSFERS,
     *OF_REPLENISHMENT,
     *OF_PAYMENTS,
+    *OF_SETTLEMENT,
     *OF_BALANCES,
     *OF_EXCHANGES,
     *OF_BILLS,
     *OF_INVOICES,
     *OF_LOGISTICS,
+    *OF_VIRTUAL_GOODS,
+    *OF_FLOORS,
     *OF_WAREHOUSES,
     *OF_ROUTES,
     *OF_MERCHANTS,

@@ -22,9 +22,9 @@ from oms.common.models import Team
 from oms.common.money import fen_text, to_fen
 from oms.common.states import listed
 from oms.common.tickets import TicketKind, Trouble, register_kind
-from orders import kinds, timeline
+from orders import timeline
 from orders.actors import job
-from orders.changing import gift_rules
+from orders.changing import gift_rules, kinds
 from orders.changing.gift_rules import Bought, Facts, Gift, Rule
 from orders.models import GiftGrant, GiftRule, Order, OrderLine
 from orders.models.gift_rule import TimeKind

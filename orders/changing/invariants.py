@@ -4,6 +4,7 @@ from oms.common.invariants import Invariant
 from oms.common.states import listed
 from orders import kinds
 from orders.changing import charging
+from orders.changing import kinds as change_kinds
 from orders.changing.cancellation import OF_REQUESTS
 from orders.intake.promotion_rules import RuleKind
 from orders.models import WAITING_SETS, ChangeSetState, ChargeCause, Hold, OrderState, SubOrderState
@@ -152,7 +153,7 @@ INVARIANTS = (
         "The story of an order tells of every merge that its sub-orders are in.",
         f"""
         SELECT s.number FROM orders_suborder s WHERE s.merge_group_id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM orders_orderevent e WHERE e.sub_order_id = s.id AND e.kind = '{kinds.MERGED}')
+            SELECT FROM orders_orderevent e WHERE e.sub_order_id = s.id AND e.kind = '{change_kinds.MERGED}')
         """,
     ),
     Invariant(
@@ -162,7 +163,7 @@ INVARIANTS = (
         SELECT o.number, g.rule_id, g.units, l.quantity FROM orders_giftgrant g JOIN orders_order o ON o.id = g.order_id
         LEFT JOIN orders_orderline l ON l.id = g.line_id
         WHERE l.order_id IS DISTINCT FROM g.order_id OR NOT l.is_gift OR l.quantity <> g.units OR NOT EXISTS (
-            SELECT FROM orders_orderevent e WHERE e.order_id = g.order_id AND e.kind = '{kinds.GIFT_GIVEN}')
+            SELECT FROM orders_orderevent e WHERE e.order_id = g.order_id AND e.kind = '{change_kinds.GIFT_GIVEN}')
         """,
     ),
     Invariant(
@@ -197,7 +198,7 @@ INVARIANTS = (
           AND s.state = '{ChangeSetState.CONFIRMED}'
         WHERE s.id IS NULL OR c.set_off <> c.billed_less OR c.set_off < 0
            OR NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = c.order_id
-                AND e.kind = '{kinds.CHANGED}' AND e.data->>'number' = c.reference)
+                AND e.kind = '{change_kinds.CHANGED}' AND e.data->>'number' = c.reference)
            OR (c.set_off > 0 AND c.billed * 100 <>
                 greatest((s.outcome->>'after')::bigint - (s.outcome->>'before')::bigint, 0))
         """,
@@ -211,8 +212,10 @@ INVARIANTS = (
         JOIN orders_order o ON o.id = k.order_id LEFT JOIN orders_order f ON f.id = k.original_id
         WHERE k.kind = '{LinkKind.REISSUE}' AND (
             o.payable_amount <> 0 OR f.channel_id IS DISTINCT FROM o.channel_id
-            OR NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = '{kinds.FOLLOWS}')
-            OR NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = f.id AND e.kind = '{kinds.REISSUED}'))
+            OR NOT EXISTS (SELECT FROM orders_orderevent e
+                WHERE e.order_id = o.id AND e.kind = '{change_kinds.FOLLOWS}')
+            OR NOT EXISTS (SELECT FROM orders_orderevent e
+                WHERE e.order_id = f.id AND e.kind = '{change_kinds.REISSUED}'))
         """,
     ),
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from oms.common.states import listed
-from orders import kinds
+from orders.changing import kinds
 from orders.models import ActorKind, SubOrderState
 from orders.models.sub_order import MAY_BE_MERGED
 

@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from oms.common.copying import array
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import after_sales, kinds, timeline
+from orders import after_sales, timeline
 from orders.actors import Actor, job
+from orders.changing import kinds
 from orders.changing.merge_fits import Candidate, Fit, fit, read, siblings_of
 from orders.changing.merge_guard import ACTOR
 from orders.locking import lock_orders_of

@@ -15,9 +15,9 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
-from orders import kinds, timeline
+from orders import timeline
 from orders.actors import Actor
-from orders.changing import followers
+from orders.changing import followers, kinds
 from orders.intake.bodies import LineBody
 from orders.intake.placing import Placed, Refused
 from orders.locking import lock_order

@@ -12,7 +12,8 @@ from orders.models.import_mapping import ImportMapping
 from orders.models.merge import MergeGroup
 from orders.models.note import ContactWay, Mention, NoteColour, NoteTag
 from orders.models.notification import BuyerNotification
-from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
+from orders.models.order import FulfilmentState, Order, OrderPaymentState, OrderState, PaymentMethod
+from orders.models.order_line import OrderLine
 from orders.models.order_link import OrderLink
 from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, PromiseSource, PromiseToMake
 from orders.models.promotion import OrderPromotion, PromotionShare
@@ -33,7 +34,8 @@ from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewList
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
 from orders.models.stray_parcel import StrayParcel, StrayPhoto, StrayState, StrayUnit
-from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
+from orders.models.sub_order import SubOrder, SubOrderState
+from orders.models.sub_order_line import SubOrderLine
 from orders.models.terms import InvoiceRequest, OrderTerms
 from orders.models.undoable import UndoableAction
 

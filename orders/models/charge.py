@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.models import money
 from orders.models.amounts import Bearer
 from orders.models.event import ActorKind
-from orders.models.order import Order, OrderLine
+from orders.models.order import Order
+from orders.models.order_line import OrderLine
 from orders.models.sub_order import SubOrder
 
 

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from inventory.models import Sku
 from oms.common.models import Versioned, money
 from oms.merchants.models import Channel
-from orders.models.order import Order, OrderLine
+from orders.models.order import Order
+from orders.models.order_line import OrderLine
 
 _AT_LEAST_ONE = MinValueValidator(1)
 

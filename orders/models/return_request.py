@@ -12,7 +12,8 @@ from oms.merchants.models import Merchant
 from orders.models.event import ActorKind
 from orders.models.order import Order
 from orders.models.return_rule import Fault, PaysOn, ReturnReason
-from orders.models.sub_order import SubOrder, SubOrderLine
+from orders.models.sub_order import SubOrder
+from orders.models.sub_order_line import SubOrderLine
 
 
 class ReturnKind(models.TextChoices):

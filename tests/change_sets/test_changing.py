@@ -7,7 +7,7 @@ import pytest
 from inventory.models import Stock
 from oms.common.errors import ChangedMeanwhile, OmsError, WrongFields
 from oms.common.models import Ticket
-from orders.changing import charging
+from orders.changing import charging, reissuing
 from orders.changing.cancelling import CannotCancel
 from orders.changing.choosing import WHOLE, cancel
 from orders.changing.sets import drafting
@@ -287,4 +287,17 @@ def test_a_line_of_which_units_go_with_the_split_is_not_priced_anew_before(shop)
     factories.run(deciding.run, splitting.run)
     assert change(order, adjust("-1.00")).state == "confirmed"
     assert sum(map(Decimal, refunds())) == Decimal(11)
+    assert steps.broken_invariants() == []
+
+
+def test_nothing_is_added_to_what_is_sent_again_and_it_gets_no_price(shop):
+    order = shop.place_order((shop.sku, 2, "10.00"), payment_method="cod")
+    steps.shipped(order)
+    again = reissuing.reissue(order.pk, {1: 1}, "missing", "merchant", actor=steps.STAFF)
+    for wish in (add(shop.other_sku), units(1, 2), adjust("1.00"), {"do": "freight", "amount": "5.00"}):
+        with pytest.raises(CannotChange, match="another order"):
+            change(again, wish)
+
+    change(again, {"do": "recipient", "name": "李娜"})
+    assert (charging.owed(again.pk), again.lines.count()) == (0, 1)
     assert steps.broken_invariants() == []

@@ -19,7 +19,14 @@ from tests.structure.source import PACKAGES, columns_of, modules, texts
 
 APPS = ("orders", "payments", "logistics")
 # What has a `kinds.py`: each app, and a part of one that has many kinds.
-HOMES = (*APPS, "orders.returning", "logistics.by_merchant")
+HOMES = (
+    *APPS,
+    "orders.changing",
+    "orders.returning",
+    "logistics.by_merchant",
+    "logistics.carriers.recalling",
+    "logistics.returning",
+)
 FILES = {f"{home.replace('.', '/')}/kinds.py" for home in HOMES}
 ALL = [pytest.param(kind, id=kind.code) for kind in kinds.known().values()]
 

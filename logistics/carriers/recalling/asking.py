@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory.models import Region
-from logistics import kinds
 from logistics.carriers import adapters
 from logistics.carriers.parcels import SUB_ORDERS_OF
+from logistics.carriers.recalling import kinds
 from logistics.models import MOVING, Recall, RecallKind, RecallState, Shipment, ShipmentState
 from logistics.models.recall import OPEN_RECALL
 from oms.common import phones, secrecy

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from logistics import kinds
 from logistics.carriers.parcels import SUB_ORDERS_OF
-from logistics.carriers.recalling import trouble
+from logistics.carriers.recalling import kinds, trouble
 from logistics.models import GOING_BACK, RecallAnswer, RecallKind, RecallState, ShipmentState
 from logistics.models.recall import OPEN_RECALL
 from oms.common import tickets

@@ -274,6 +274,10 @@ class OutsideStage(Stage):
 
     call: Call[Any, Any] | None = None
 
+    def probe(self, batch: int) -> int:
+        """A whole batch: as each connection has its own, a part of it would tell nothing and call each once more."""
+        return batch
+
     def due_connections(self) -> list[int]:
         """The connections that may be called now and have rows that are due."""
         return due_connections(self.call) if self.call else []

@@ -76,6 +76,10 @@ class Stage:
     queue: Queue | None = None
     backlog: Callable[[], str] | None = None
 
+    def probe(self, batch: int) -> int:
+        """How many rows a first run claims at most, to see whether there is much."""
+        return max(batch // 4, 1)
+
     def leased(self) -> int:
         """How many rows of the queue somebody holds a lease on."""
         if self.queue is None:
@@ -273,7 +277,7 @@ def run_until_empty(stage: Stage, batch: int, *, until: float | None = None) -> 
         finally:
             connections.close_all()
 
-    probe = max(batch // 4, 1)
+    probe = stage.probe(batch)
     first = stage.run(probe)
     if first < probe or settings.STAGE_SLOTS < 2:
         return first + (work() if first else 0)

@@ -25,6 +25,7 @@ from oms.common.work import clock, nudging
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.changing import correcting, units
+from orders.changing import kinds as change_kinds
 from orders.changing.readdressing import Recipient
 from orders.changing.sets import actions as reading
 from orders.changing.sets import applying
@@ -39,11 +40,13 @@ from orders.models import (
     Hold,
     Order,
     OrderLine,
+    OrderLink,
     OrderState,
     PaymentMethod,
     SubOrder,
 )
 from orders.models.order import OVER
+from orders.models.order_link import LinkKind
 from orders.reviewing import words
 from orders.reviewing.holds import close_hold, open_hold
 
@@ -114,11 +117,23 @@ def checked(order: Order, sub_orders: Sequence[SubOrder], wish: Sequence[Told], 
         isinstance(one, Adjust | Freight) or (isinstance(one, Add) and one.price_is_typed) for one in actions
     ):
         raise CannotChange(_("Prices, adjustments and freight are for those who have that right."), attr="actions")
+    _check_follower(order, actions)
     removed = sum(one.units for one in actions if isinstance(one, reading.Remove))
     left = sum(line.quantity - gone[line.position] for line in rows)
     if removed == left and not any(isinstance(one, Add) for one in actions):
         raise CannotChange(_("Nothing would be left of the order: cancel it instead."), attr="actions")
     return actions
+
+
+def _check_follower(order: Order, actions: Sequence[Action]) -> None:
+    """What is sent again is for nothing, and no more than left a warehouse."""
+    if not any(isinstance(one, Add | Adjust | Freight) for one in actions):
+        return
+    if OrderLink.objects.filter(order=order, kind=LinkKind.REISSUE).exists():
+        raise CannotChange(
+            _("What is sent again costs nothing, and nothing can be added: place another order for the goods."),
+            attr="actions",
+        )
 
 
 def open_set(order_id: int) -> ChangeSet | None:
@@ -216,7 +231,7 @@ def _carry_out(order: Order, row: ChangeSet, actions: Sequence[Action], actor: A
     now = Order.objects.only("freight_amount").get(pk=order.pk)
     timeline.record(
         order.pk,
-        kinds.CHANGED,
+        change_kinds.CHANGED,
         actor,
         number=row.number,
         reason=row.reason,
@@ -262,7 +277,7 @@ def _ask_for_balance(order: Order, row: ChangeSet, more: Decimal, actor: Actor) 
     timeline.record(order.pk, kinds.HELD, actor, **words.data_of(hold))
     timeline.record(
         order.pk,
-        kinds.CHANGE_WAITS,
+        change_kinds.CHANGE_WAITS,
         actor,
         number=row.number,
         amount=str(more),
@@ -323,7 +338,7 @@ def _end(order: Order, row: ChangeSet, actor: Actor, *, is_told: bool) -> None:
     row.save(update_fields=["state", "ended_at"])
     if is_told:
         _let_go(order.pk, actor)
-        timeline.record(order.pk, kinds.CHANGE_ENDED, actor, number=row.number, state=str(row.state))
+        timeline.record(order.pk, change_kinds.CHANGE_ENDED, actor, number=row.number, state=str(row.state))
         # What the buyer was asked for is not wanted any more.
         Order.objects.filter(pk=order.pk).update(owed_changed_since=timezone.now())
         nudging.nudge("owing", "review", "split", "allocate", "release")

@@ -98,14 +98,15 @@ def classes_of(order: str) -> str:
     )
 
 
-# Whether orders `p` and `o` could leave in one parcel, by the columns that orders have.
-SAME_PARCEL = f"""
+# Whether orders `p` and `o` could leave in one parcel, by the columns that orders have, and by their goods.
+SAME_PARCEL = """
     p.buyer_reference = o.buyer_reference AND pc.merchant_id = (
         SELECT oc.merchant_id FROM merchants_channel oc WHERE oc.id = o.channel_id)
     AND p.recipient_name = o.recipient_name AND p.recipient_phone = o.recipient_phone
     AND p.region_id = o.region_id AND p.address_key = o.address_key AND p.payment_method = o.payment_method
-    AND left(p.number, 1) <> '3' AND left(o.number, 1) <> '3' AND {classes_of("p")} = {classes_of("o")}
+    AND left(p.number, 1) <> '3' AND left(o.number, 1) <> '3'
 """
+SAME_CLASSES = f"{classes_of('p')} = {classes_of('o')}"
 
 
 def _mergeable_sibling(b: Builder, values: Values) -> Sql:
@@ -117,7 +118,9 @@ def _mergeable_sibling(b: Builder, values: Values) -> Sql:
     patience = f"{SINCE.format('o')} > {b.moment} - {b.minutes(values['minutes'])}"
     return _sibling(
         b,
-        f"{SAME_PARCEL} AND {is_there} AND {in_time} AND {patience}",
+        # Goods are read last, of the few that everything else fits.
+        f"{SAME_PARCEL} AND {is_there} AND {in_time} AND {patience}"
+        f" AND CASE WHEN {in_time} THEN {SAME_CLASSES} ELSE false END",
         "JOIN merchants_channel pc ON pc.id = p.channel_id",
     )
 
