@@ -14,7 +14,6 @@ from django.db.models import Min, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -28,8 +27,7 @@ from oms.merchants.joining.access import membership
 from oms.merchants.models import ApiCredential, Merchant, MerchantUser
 from orders.actors import Actor
 from orders.admin.set_asides import ReadHolds
-from orders.models import ActorKind, Order, OrderState, SubOrder, SubOrderState
-from orders.models.sub_order import HOLDING_STOCK
+from orders.models import ActorKind
 
 
 def merchant_of(request: HttpRequest) -> Merchant | None:
@@ -88,7 +86,7 @@ class MerchantSite(GuardedSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The merchant, and what of its work is where."""
         merchant = merchant_of(request)
-        context: dict[str, Any] = {"merchant": merchant, "figures": _figures(merchant) if merchant else []}
+        context: dict[str, Any] = {"merchant": merchant}
         for part in self.front_parts:
             context |= part(request)
         return super().index(request, {**context, **(extra_context or {})})
@@ -100,17 +98,6 @@ class MerchantSite(GuardedSite):
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """There is no search over everything here."""
         raise Http404
-
-
-def _figures(merchant: Merchant) -> list[tuple[str, int]]:
-    orders = Order.objects.visible_to(merchant)
-    parts = SubOrder.objects.visible_to(merchant)
-    return [
-        (_("Orders waiting for payment"), orders.filter(state=OrderState.AWAITING_PAYMENT).count()),
-        (_("Orders in review"), orders.filter(state=OrderState.IN_REVIEW).count()),
-        (_("Sub-orders to ship"), parts.filter(state__in=HOLDING_STOCK).count()),
-        (_("Sub-orders waiting for stock"), parts.filter(state=SubOrderState.BACKORDERED).count()),
-    ]
 
 
 site = MerchantSite(name="merchant")

@@ -34,6 +34,7 @@ from oms.common.messages import sending as telling_buyers
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
+from oms.telling import sending as telling_merchants
 from orders.changing import chasing, undoing
 from orders.fulfilling import allocating, completing, ending_waits, freeing, splitting, waking
 from orders.matching import releasing as releasing_matched
@@ -123,6 +124,7 @@ PIPELINE = (
     alerts.STAGE,
     telling.STAGE,
     promises.STAGE,
+    telling_merchants.STAGE,
     telling_buyers.MAIL,
     telling_buyers.SMS,
     jobs.STAGE,

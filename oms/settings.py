@@ -386,6 +386,7 @@ REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
+    "tell-merchants": {"task": "oms.tell_merchants", "schedule": 60.0, "options": {"expires": 50}},
     "sign-of-life": {"task": "oms.sign_of_life", "schedule": 3.0, "options": {"expires": 30, "priority": 0}},
     "webhook-notices": {"task": "oms.send_webhook_notices", "schedule": 60.0, "options": {"expires": 50}},
     "purge-webhooks": {"task": "oms.purge_webhooks", "schedule": 3600.0, "options": {"expires": 3000}},

@@ -8,6 +8,7 @@ TASKS.add(
     {
         "sweep": _("Sweep over all stages"),
         "sign-of-life": _("Sign of life"),
+        "tell-merchants": _("Gather news for merchants"),
         "webhook-notices": _("Tell merchants of disabled webhooks"),
         "purge-webhooks": _("Forget old webhooks"),
         "purge-jobs": _("Forget files of old jobs"),

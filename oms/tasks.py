@@ -22,6 +22,7 @@ from oms.common.work.claiming import run_until_empty
 from oms.common.work.heartbeat import SWEEP, Pulse, beat
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
+from oms.telling import gathering as news_gathering
 from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting
@@ -98,6 +99,16 @@ def sweep() -> None:
         except Exception:
             # Its work is still in its rows; the next sweep tries again.
             logger.exception("stage %s failed", stage.name)
+
+
+@shared_task(name="oms.tell_merchants", ignore_result=True)
+def tell_merchants() -> int:
+    """Write what merchants are to be told, and forget what is old; returns how many receivers were due."""
+    news_gathering.forget()
+    total = 0
+    while written := news_gathering.gather():
+        total += written
+    return total
 
 
 @shared_task(name="oms.send_webhook_notices", ignore_result=True)

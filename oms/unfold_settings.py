@@ -331,6 +331,7 @@ MERCHANT_UNFOLD: dict[str, Any] = {
                     _own(_("API credentials"), "vpn_key", "merchants.apicredential", "keys"),
                     _own(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint", "keys"),
                     _own(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery", "keys"),
+                    _own(_("Who is told"), "notifications", "merchants.merchantreceiver", "keys"),
                     _own(_("Colleagues"), "group", "merchants.merchantuser", "people"),
                 ],
             },

@@ -13,6 +13,7 @@ from oms.checking import pages as checking_pages  # noqa: F401 - registers a pag
 from oms.doors import callbacks
 from oms.portal import (  # noqa: F401 - they register pages
     goods,
+    notices,
     orders,
     people,
     refunds,
@@ -20,6 +21,7 @@ from oms.portal import (  # noqa: F401 - they register pages
     returns,
     shipping,
     starting,
+    today,
     warehouses,
     webhooks,
 )

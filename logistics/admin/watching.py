@@ -213,9 +213,9 @@ class AlertReceiverAdmin(KeysetAdmin):
     list_select_related = ("connection",)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Only connections of robots, mailboxes and the like."""
+        """Only connections of robots, mailboxes and the like, but for those of merchants."""
         if db_field.name == "connection":
-            kwargs["queryset"] = Connection.objects.filter(kind=SystemKind.ROBOT)
+            kwargs["queryset"] = Connection.objects.filter(kind=SystemKind.ROBOT, merchant_receiver=None)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 

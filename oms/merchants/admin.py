@@ -6,13 +6,23 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
 
-from oms.common.desk.lists import KeysetAdmin
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from oms.common.models import Connection, SystemKind
 from oms.merchants.calls import scopes
 from oms.merchants.calls.pages import CredentialPages
 from oms.merchants.joining.pages import StandingPages
-from oms.merchants.models import ApiCredential, Channel, LegalEntity, Merchant, MerchantUser
+from oms.merchants.models import (
+    ApiCredential,
+    Channel,
+    LegalEntity,
+    Merchant,
+    MerchantReceiver,
+    MerchantTelling,
+    MerchantUser,
+    NewsKind,
+)
 from oms.merchants.webhooks import admin as webhook_admin  # noqa: F401 - registers its pages
 
 
@@ -129,3 +139,27 @@ class ApiCredentialAdmin(CredentialPages):
         may = super().has_change_permission(request, obj)
         has_platform = obj is not None and not set(scopes.OF_PLATFORM).isdisjoint(obj.scopes)
         return may and (not has_platform or request.user.has_perm(self.grants_platform))
+
+
+@admin.register(MerchantReceiver)
+class MerchantReceiverAdmin(KeysetAdmin):
+    """Who of merchants is told of what; merchants choose it on their own pages."""
+
+    list_display = ("name", "merchant", "means", "every_minutes", "language", "is_active", "next_at")
+    list_select_related = ("merchant",)
+    list_filter = (("merchant", RelatedDropdownFilter), ("means", ChoicesDropdownFilter))
+    shown_by = {"kinds": "kinds_words"}
+
+    @display(description=gettext_lazy("what is told"))
+    def kinds_words(self, row: MerchantReceiver) -> str:
+        """The kinds in words."""
+        return ", ".join(str(NewsKind(kind).label) for kind in row.kinds)
+
+
+@admin.register(MerchantTelling)
+class MerchantTellingAdmin(RowColumns, KeysetAdmin):
+    """What merchants were told, and what waits or failed."""
+
+    list_display = ("receiver", "connection", "is_test", "written_at", "sent_at", "attempts", "error_text")
+    list_select_related = ("receiver", "connection")
+    list_filter = (NeedsPersonFilter,)

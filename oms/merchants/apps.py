@@ -12,7 +12,8 @@ class MerchantsConfig(AppConfig):
     verbose_name = _("Merchants")
 
     def ready(self) -> None:
-        import oms.merchants.joining.messages  # noqa: F401 - its kinds of messages and tickets
+        import oms.merchants.joining.messages
+        import oms.merchants.tickets  # noqa: F401 - kinds of messages and tickets
         from oms.merchants.calls.checks import check_scopes
 
         checks.register(check_scopes, checks.Tags.urls)

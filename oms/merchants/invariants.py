@@ -1,7 +1,8 @@
 """What must always hold of merchants and of what they are told."""
 
 from oms.common.invariants import Invariant
-from oms.merchants.models import DeliveryState
+from oms.common.models import SystemKind
+from oms.merchants.models import DeliveryState, NewsKind
 
 INVARIANTS = (
     Invariant(
@@ -39,6 +40,25 @@ INVARIANTS = (
         WHERE d.state = '{DeliveryState.DELIVERED}' AND NOT EXISTS (
             SELECT FROM merchants_webhookattempt t
             WHERE t.delivery_id = d.id AND t.response_status BETWEEN 200 AND 299)
+        """,
+    ),
+    Invariant(
+        "merchant_news_is_in_a_message_of_its_receiver",
+        "What is new for a receiver is in one of its own messages, which go over its own connection.",
+        """
+        SELECT n.receiver_id, n.kind, n.key FROM merchants_merchantnews n
+        LEFT JOIN merchants_merchanttelling t ON t.id = n.telling_id
+        LEFT JOIN merchants_merchantreceiver r ON r.id = n.receiver_id
+        WHERE t.receiver_id IS DISTINCT FROM n.receiver_id OR t.connection_id IS DISTINCT FROM r.connection_id
+        """,
+    ),
+    Invariant(
+        "merchant_receivers_are_told_of_what_they_chose",
+        "A receiver is reached over a connection for messages, and chose among what there is.",
+        f"""
+        SELECT r.id, r.name FROM merchants_merchantreceiver r LEFT JOIN common_connection c ON c.id = r.connection_id
+        WHERE NOT r.kinds <@ ARRAY[{", ".join(f"'{kind}'" for kind in NewsKind.values)}]::varchar[]
+           OR c.kind <> '{SystemKind.ROBOT}' OR c.protocol <> r.means
         """,
     ),
 )

@@ -301,10 +301,4 @@ class OwnRefused(RefusedColumns, OwnPages, RowActions):
                 messages.error(request, f"{row}: {refusal}")
 
 
-def open_rows(merchant: Merchant) -> int:
-    """How many refused rows wait for the merchant, counted up to a hundred."""
-    waiting = RejectedOrder.objects.visible_to(merchant).filter(state=RejectedOrder.State.OPEN)
-    return waiting.order_by()[:100].count()
-
-
 site.register(RejectedOrder, OwnRefused)

@@ -49,6 +49,7 @@ from oms.merchants.calls import credentials
 from oms.merchants.joining import people
 from oms.merchants.models import Channel, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
+from oms.telling import receivers
 from orders import tickets
 from orders.actors import Actor
 from orders.changing import cancelling, gifts, merging, reasons, reissuing
@@ -178,6 +179,9 @@ def fill(shop: factories.Shop) -> None:
         merchant=shop.merchant, url="https://shop.example/", event_types=["*"], secret=seal("whsec_x")
     )
     endpoints.ping(endpoint.pk)
+    receivers.test(
+        receivers.add(shop.merchant, receivers.Wanted("Li", "mail", ["to_ship"], 1, "en", "li@example.com")).pk
+    )
     refused = rejecting.RefusedRow(b"{}", "X-1", [FieldError("lines", "empty", "An order needs a line.")])
     rejecting.keep(shop.merchant, RejectedOrder.Door.BULK, [refused])
     said = NotificationContent("Your order is sent")

@@ -17,27 +17,39 @@ from logistics.by_merchant import opening
 from logistics.models import WarehouseOrder
 from logistics.warehouses import releasing, sending
 from oms import merchant_admin
+from oms.common.errors import FieldError
 from oms.common.models import Job, OneTimePassword
 from oms.common.secrecy import seal
 from oms.merchants.calls import credentials
 from oms.merchants.joining import people
-from oms.merchants.models import ApiCredential, Channel, MerchantUser, WebhookDelivery, WebhookEndpoint
+from oms.merchants.models import (
+    ApiCredential,
+    Channel,
+    MerchantReceiver,
+    MerchantUser,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from oms.merchants.webhooks import endpoints
-from orders.models import Order, SubOrder
-from payments.models import Deposit, RowKind, SettlementRow, Statement
+from oms.telling import receivers
+from orders.intake.rejecting import RefusedRow, keep
+from orders.models import Order, RejectedOrder, ReturnRequest, SubOrder
+from payments.models import Deposit, Refund, RefundGrant, RowKind, SettlementRow, Statement
 from payments.statements import closing
 from tests import factories, steps
 from tests.api import samples
+from tests.payments import grants
+from tests.returns import world as returns
 
 pytestmark = pytest.mark.django_db
 
 READ = (
     *(Order, SubOrder, Stock, StockHold, ReplenishmentSuggestion, SettlementRow, Statement, Deposit),
-    *(WarehouseOrder, Channel, WebhookDelivery),
+    *(WarehouseOrder, Channel, WebhookDelivery, RefundGrant, Refund, ReturnRequest, RejectedOrder),
 )
 # Of these a person sees those of their own alone: `tests/portal/test_imports.py`.
 PERSONAL = (Job,)
-MODELS = (*READ, Sku, Warehouse, WebhookEndpoint, MerchantUser, ReplenishmentPolicy, ApiCredential)
+MODELS = (*READ, Sku, Warehouse, WebhookEndpoint, MerchantUser, ReplenishmentPolicy, ApiCredential, MerchantReceiver)
 
 
 def person_of(merchant, name="li"):
@@ -54,6 +66,7 @@ def person_of(merchant, name="li"):
 def other():
     """Another merchant with a row of every kind."""
     there = factories.make_shop()
+    after_sales(there)
     sent_order(there)
     people.add(there.merchant, "somebody")
     credentials.issue(there.merchant, "theirs")
@@ -66,12 +79,25 @@ def other():
 @pytest.fixture
 def own(shop):
     """The shop with a row of every kind."""
+    after_sales(shop)
     sent_order(shop)
     credentials.issue(shop.merchant, "own")
     settled(shop.merchant)
     samples.cart_of(shop)
     samples.alert_line(shop)
     return shop
+
+
+def after_sales(shop):
+    """A return, a refund that was granted, a refused row, and somebody who is told."""
+    returns.install()
+    order = returns.many(shop, 2)
+    returns.ask(order, {1: 1})
+    grants.goodwill(order, "1.00", factories.UserFactory(is_superuser=True))
+    grants.refunds()
+    wrong = FieldError("lines", "required", "Give lines.")
+    keep(shop.merchant, RejectedOrder.Door.BULK, [RefusedRow(b"{}", shop.merchant.code, [wrong])])
+    receivers.add(shop.merchant, receivers.Wanted("Li", "webhook", ["to_ship"], 1, "en"))
 
 
 def sent_order(shop):
@@ -114,8 +140,14 @@ def rows_of(model, merchant):
         WebhookEndpoint: "merchant",
         WebhookDelivery: "endpoint__merchant",
         MerchantUser: "merchant",
+        MerchantReceiver: "merchant",
+        RejectedOrder: "merchant",
+        ReturnRequest: "order__channel__merchant",
+        RefundGrant: "order__channel__merchant",
+        Refund: "order__channel__merchant",
     }
-    return model._default_manager.filter(**{path[model]: merchant})
+    rows = model._default_manager.filter(**{path[model]: merchant})
+    return rows.filter(connection__protocol="merchant") if model is WarehouseOrder else rows
 
 
 def address(model, page, *args):
@@ -156,8 +188,8 @@ def test_what_is_read_there_cannot_be_written(own, model):
 
 def test_a_search_finds_nothing_of_others(own, other):
     client = person_of(own.merchant)
-    theirs = Order.objects.get(channel__merchant=other.merchant)
-    mine = Order.objects.get(channel__merchant=own.merchant)
+    theirs = Order.objects.filter(channel__merchant=other.merchant).latest("pk")
+    mine = Order.objects.filter(channel__merchant=own.merchant).latest("pk")
     for number, found in ((theirs.number, []), (mine.number, [mine])):
         page = client.get(address(Order, "changelist"), {"q": number})
         assert list(page.context["cl"].result_list) == found
@@ -247,7 +279,8 @@ def test_a_password_is_changed_on_the_merchants_own_pages(own):
 def test_the_first_page_has_figures_of_ones_own(own, other):
     client = person_of(own.merchant)
     page = client.get("/merchant/")
-    assert page.context["figures"][2] == ("Sub-orders to ship", 1)
+    shown = {row["label"]: row["count"] for row in page.context["waits"]}
+    assert (shown["Orders to ship"], shown["Refused rows"], shown["Returns to inspect"]) == ("1", "1", "0")
     own.merchant.status = "suspended"
     own.merchant.save()
     assert "calls of the API are refused" in client.get("/merchant/").content.decode()

@@ -18,6 +18,8 @@ from oms.common.models import OneTimePassword
 from oms.common.work import jobs
 from oms.merchants.joining import people
 from oms.merchants.models import MerchantApplication
+from oms.telling import receivers
+from oms.telling.receivers import Wanted
 from orders.models import RejectedOrder, SubOrder
 from orders.returning import deciding
 from tests import factories, steps
@@ -150,6 +152,8 @@ def test_the_pages_of_a_merchant_fit_desktop_and_phone(
     order = delivered(seller)
     returned = returns_world.came(deciding.approve(returns_world.ask(order, {1: 1}).pk, actor=steps.STAFF))
     wrong_row(seller)
+    receiver = receivers.add(seller.merchant, Wanted("值班邮箱", "mail", ["to_ship"], 1, "en", "li@example.com"))
+    receivers.test(receiver.pk)
     password = people.add(seller.merchant, "boss-of-it")
     OneTimePassword.objects.all().delete()
     site, wide = live_server.url, []
@@ -176,6 +180,9 @@ def test_the_pages_of_a_merchant_fit_desktop_and_phone(
             "endpoint": "/merchant/merchants/webhookendpoint/add/",
             "order": f"/merchant/orders/order/{order.pk}/change/",
             "enter": "/merchant/orders/order/enter/",
+            "told": "/merchant/merchants/merchantreceiver/",
+            "tell": "/merchant/merchants/merchantreceiver/add/",
+            "receiver": f"/merchant/merchants/merchantreceiver/{receiver.pk}/change/",
             "refused": "/merchant/orders/rejectedorder/",
             "refused-row": f"/merchant/orders/rejectedorder/{RejectedOrder.objects.get().pk}/change/",
             "returns": "/merchant/orders/returnrequest/",

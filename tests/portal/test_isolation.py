@@ -19,6 +19,8 @@ import oms.urls  # noqa: F401 - brings all pages
 from oms import merchant_admin
 from oms.common.errors import FieldError
 from oms.merchants.calls import credentials
+from oms.telling import receivers
+from oms.telling.receivers import Wanted
 from orders.intake.rejecting import RefusedRow, keep
 from orders.models import RejectedOrder, ReturnPhoto
 from tests.portal import world
@@ -47,6 +49,7 @@ def seller(db: None, settings: Any, tmp_path: Any) -> world.Seller:
     act(world.person_of(seller.merchant), row, "hand-over", carrier="SF", waybill="SF900000001")
     keep(seller.merchant, RejectedOrder.Door.BULK, [RefusedRow(b"{}", "", [FieldError("lines", "required", "x")])])
     credentials.issue(seller.merchant, "own")
+    receivers.add(seller.merchant, Wanted("Li", "mail", ["to_ship"], 1, "en", "li@example.com"))
     return seller
 
 

@@ -10,6 +10,7 @@ from oms.merchants.models.application import (
 from oms.merchants.models.credential import ApiCredential, CredentialSecret, IdempotencyRecord, SpentNonce
 from oms.merchants.models.legal_entity import GiftCardPolicy, IssueWhen, LegalEntity
 from oms.merchants.models.merchant import Channel, ExchangeLeaves, ExchangePrice, Merchant
+from oms.merchants.models.telling import Means, MerchantNews, MerchantReceiver, MerchantTelling, NewsKind, Pace
 from oms.merchants.models.webhook import (
     DeliveryState,
     DisabledBecause,
@@ -35,10 +36,16 @@ __all__ = [
     "IdempotencyRecord",
     "IssueWhen",
     "LegalEntity",
+    "Means",
     "Merchant",
     "MerchantApplication",
     "MerchantEvent",
+    "MerchantNews",
+    "MerchantReceiver",
+    "MerchantTelling",
     "MerchantUser",
+    "NewsKind",
+    "Pace",
     "SpentNonce",
     "WebhookAttempt",
     "WebhookDelivery",
