@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from django.core.management import call_command
@@ -48,7 +49,7 @@ def own_database(name: str) -> Iterator[None]:
         _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-def without_waits() -> AbstractContextManager[None]:
+def without_waits() -> AbstractContextManager[Any]:
     """No order waits before or after its review: what is measured is work."""
     return override_settings(REVIEW_DELAY_SECONDS=0, GRACE_PERIOD_SECONDS=0)
 

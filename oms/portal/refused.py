@@ -170,7 +170,7 @@ def _correct(request: HttpRequest, row_id: int, data: Mapping[str, Any]) -> Http
         about = log.Subject("orders.rejectedorder", row.pk, str(row))
         log.note(SecurityEventKind.REVEALED, request.user, request=request, about=about, reason=_CORRECTED)
         return _form(request, row, came, {})
-    texts = {name.removeprefix("f-"): text for name, text in request.POST.items() if name.startswith("f-")}
+    texts = {name.removeprefix("f-"): str(text) for name, text in request.POST.items() if name.startswith("f-")}
     outcome = rejecting.replay(row.pk, _corrected(row, came, request), actor=actor_of(request), version=data["version"])
     if isinstance(outcome, Refused):
         return _form(request, RejectedOrder.objects.get(pk=row_id), came, texts, request.POST.get("body"))
