@@ -86,7 +86,9 @@ def test_a_released_hold_a_merge_a_decision_an_inspection_and_a_closed_ticket_ar
     assert is_done(boss, "return_asked")
 
     back = ReturnRequest.objects.get(pk=row("to_inspect").subject_id)
-    findings = {line.sub_order_line_id: {Found.GOOD: line.quantity} for line in ReturnLine.objects.filter(return_request=back)}
+    findings = {
+        line.sub_order_line_id: {Found.GOOD: line.quantity} for line in ReturnLine.objects.filter(return_request=back)
+    }
     inspecting.inspect(back.pk, findings, actor=STAFF)
     assert is_done(boss, "to_inspect")
 
