@@ -29,6 +29,7 @@ from oms.common.desk.ticket_actions import VIEW
 from oms.common.desk.ticket_words import team_name
 from oms.common.work.claiming import MOST_COUNTED
 from oms.figures import StageFigures, TicketFigures, stage_figures, ticket_figures
+from oms.plot import staging
 from orders import actors
 from orders.models import Hold, Order, OrderState
 
@@ -132,11 +133,12 @@ def snapshot() -> Snapshot:
 
 
 def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add to the context of the admin's start page the tiles of the person's roles, and for operators how everything
-    stands."""
+    """Add to the context of the admin's start page the tiles of the person's roles, what of a sample's plot is left to
+    try, and for operators how everything stands."""
     board = registry.board_of(request.user)
     context["tiles"] = registry.figures_of(request.user, board)
     context["kept_seconds"] = registry.KEPT_SECONDS
+    context["checklist"] = staging.checklist(request.user)
     if not request.user.has_perm(SEE_PIPELINE):
         return context
     figures = snapshot()

@@ -256,6 +256,8 @@ if not ORDER_NUMBER_KEY:
 # How many times faster than real life deliberate waits pass: grace period, the sandbox's answers, deadlines of alerts,
 # the wait between delivery and completion. 1 in production; `make run` uses more so that a demo lasts minutes.
 TIME_SPEED = env.float("OMS_TIME_SPEED", default=1.0)
+# How many orders a minute the sample's shop goes on selling, where one is loaded; 0: none.
+SAMPLE_ORDERS_PER_MINUTE = env.float("OMS_SAMPLE_ORDERS_PER_MINUTE", default=6.0)
 # A parcel's packaging, and by how much its weight may be off before a person looks: the larger of both.
 PACKAGING_GRAMS = env.int("OMS_PACKAGING_GRAMS", default=100)
 WEIGHT_TOLERANCE_GRAMS = env.int("OMS_WEIGHT_TOLERANCE_GRAMS", default=100)

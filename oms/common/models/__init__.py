@@ -20,6 +20,7 @@ from oms.common.models.job import Job, JobResult, JobState
 from oms.common.models.login import FailedLogIn, OneTimePassword
 from oms.common.models.message import BuyerMessage, MessageTemplate, MessageWay
 from oms.common.models.outbound import OutboundStop
+from oms.common.models.plot import StagedTrouble
 from oms.common.models.refused import RefusedMessage
 from oms.common.models.rule_set import RuleSetVersion
 from oms.common.models.running import Heartbeat, SandboxJob
@@ -58,6 +59,7 @@ __all__ = [
     "ScheduledTask",
     "SecurityEvent",
     "SecurityEventKind",
+    "StagedTrouble",
     "SystemKind",
     "Team",
     "TellsChanges",

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from oms.common import memory
+from oms.management.recent import moved
 from oms.management.whereabouts import database_in_words, find_merchant
 from oms.merchants.models import Merchant
 from orders.actors import Actor
@@ -38,6 +39,11 @@ class Command(BaseCommand):
             action="store_true",
             help="Orders of the past, with `state` and `finished_at`: stored as they ended, nothing is started.",
         )
+        parser.add_argument(
+            "--recent",
+            action="store_true",
+            help="As if they came just now: all dates are moved by the same days, the last order's to within a day.",
+        )
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
         parser.add_argument(
             "--fail-on-refused",
@@ -52,6 +58,7 @@ class Command(BaseCommand):
         limit: int | None,
         merchant: str | None,
         historical: bool,
+        recent: bool,
         json: bool,
         fail_on_refused: bool,
         verbosity: int,
@@ -63,7 +70,11 @@ class Command(BaseCommand):
         placed = duplicates = 0
         refused: list[dict[str, object]] = []
         try:
-            rows = ((line, raw) for line, raw in enumerate(_lines(file), 1) if raw.strip())
+            rows = (
+                (line, raw)
+                for line, raw in enumerate(moved(_lines(file)) if recent else _lines(file), 1)
+                if raw.strip()
+            )
             bar = tqdm(islice(rows, limit), desc=file.name, unit=" orders", disable=None if verbosity else True)
             while batch := list(islice(bar, BATCH)):
                 kind = HistoricalBody if historical else OrderBody

@@ -16,12 +16,14 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connection, connections
+from django.utils import translation
 
 from oms.embedded import CHECKOUT, LOCAL_HOSTS, addresses, attach, postgres, valkey
 from oms.embedded.errors import EmbeddedError
 from oms.embedded.processes import wait_until
 from oms.embedded.supervisor import Child, Supervisor, end_leftovers, running_address, say
 
+SHOWN_TROUBLES = 3
 EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - only if somebody asks for it
 
 
@@ -38,6 +40,12 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=2, help="processes for the web, and as many for tasks")
         parser.add_argument("--no-sample", action="store_true", help="leave an empty database empty")
         parser.add_argument(
+            "--orders-per-minute",
+            type=float,
+            default=settings.SAMPLE_ORDERS_PER_MINUTE,
+            help="how many orders a minute the sample's shop goes on selling; 0: none",
+        )
+        parser.add_argument(
             "--simulators-port",
             type=int,
             default=None,
@@ -48,6 +56,7 @@ class Command(BaseCommand):
         """Run until a signal comes."""
         self.data_dir = Path(settings.DATA_DIR)
         self.host, self.port, self.workers = options["host"], options["port"], options["workers"]
+        self.orders_per_minute = options["orders_per_minute"]
         self.simulators_port = options["simulators_port"] or self.port + 1000
         shown_host = "localhost" if self.host in EVERY_INTERFACE else self.host
         self.address = f"http://{f'[{shown_host}]' if ':' in shown_host else shown_host}:{self.port}"
@@ -85,6 +94,7 @@ class Command(BaseCommand):
                 connect_warehouse(self.data_dir, self.simulators)
             supervisor.stop_if_asked()
             make_administrator(self.data_dir)
+            self.has_plot, self.to_try = to_try()
             connections.close_all()
             self._allow_host()
             os.environ["PYTHONUNBUFFERED"] = "1"
@@ -128,6 +138,8 @@ class Command(BaseCommand):
         web += ["oms.web_worker.Worker"]
         web += ["--workers", str(self.workers), "--threads", "4", "--graceful-timeout", "10", "--no-control-socket"]
         simulate = [sys.executable, "manage.py", "simulate", "--port", str(self.simulators_port)]
+        sell = [sys.executable, "manage.py", "sell_sample", "--per-minute", str(self.orders_per_minute)]
+        sells = self.simulators and self.orders_per_minute > 0 and self.has_plot
         return [
             *([Child("providers", simulate)] if self.simulators else []),
             Child("worker", [*celery, "worker", "--concurrency", str(self.workers), "--loglevel", level]),
@@ -135,6 +147,7 @@ class Command(BaseCommand):
             Child("webhooks", [sys.executable, "manage.py", "send_webhooks"]),
             Child("beat", [*celery, "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", level]),
             Child("web", web),
+            *([Child("shop", sell)] if sells else []),
         ]
 
     def _watch(self) -> None:
@@ -159,6 +172,13 @@ class Command(BaseCommand):
         speed = os.environ.get("OMS_TIME_SPEED", "1")
         if float(speed) != 1:
             say("oms", f"Deliberate waits pass {speed} times faster than in real life (OMS_TIME_SPEED=1: real).")
+        if self.has_plot and self.orders_per_minute > 0:
+            rate = f"{self.orders_per_minute:g} orders a minute"
+            say("oms", f"The sample's shop sells {rate} (OMS_SAMPLE_ORDERS_PER_MINUTE=0: none).")
+        if self.to_try:
+            say("oms", "Try this; the list of all of it stands on the dashboard:")
+        for words in self.to_try:
+            say("oms", f"  - {words}")
         say("oms", "Ctrl-C stops everything; the data stays.")
         say("oms", "")
 
@@ -261,14 +281,26 @@ def load_sample(data_dir: Path) -> None:
         return
     # It needs the models, which are not there yet while the command is only looked up.
     from logistics.routing.defaults import install_sample_station
+    from oms.plot import staging
 
     say("oms", f"first start: loading the sample of {sample} (--no-sample leaves the database empty)")
     unfinished.touch()
     call_command("load_data", str(sample))
     install_sample_station()
+    # Before the others: its stages work on all that is there.
+    say("oms", f"staged {len(staging.stage())} troubles to try the pages on")
     for name in ("orders.jsonl.gz", "orders-mall.jsonl"):
-        call_command("import_orders", str(sample / name))
+        call_command("import_orders", str(sample / name), recent=True)
     unfinished.unlink()
+
+
+def to_try() -> tuple[bool, list[str]]:
+    """Whether a plot was staged here, and three of its troubles that are left, with what to do about them."""
+    from oms.common.models import StagedTrouble
+    from oms.plot import staging
+
+    with translation.override("en"):
+        return StagedTrouble.objects.exists(), [f"{words} {job}" for words, job in staging.left_to_try(SHOWN_TROUBLES)]
 
 
 def make_administrator(data_dir: Path) -> None:
