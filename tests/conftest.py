@@ -21,7 +21,7 @@ if os.environ.get("DJANGO_SETTINGS_MODULE") and not {"DATABASE_URL", "PYTEST_XDI
 
 import django
 
-from oms.embedded import CHECKOUT, attach
+from oms.embedded import CHECKOUT, attach, postgres
 from oms.embedded.management.commands.prepare import compile_translations
 
 # Whether an example is right does not depend on how busy the machine is.
@@ -31,6 +31,8 @@ hypothesis.settings.load_profile("oms")
 os.environ.setdefault("OMS_DATA_DIR", str(CHECKOUT / "var" / "test"))
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("ORDER_NUMBER_KEY", "tests")
+# What tests write need not outlive the machine; processes that are killed lose nothing by it.
+postgres.SETTINGS["fsync"] = "off"
 attach()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -45,7 +47,7 @@ from oms.common.work import nudging  # noqa: E402
 from oms.embedded import valkey  # noqa: E402
 from oms.embedded.addresses import redis_url  # noqa: E402
 from oms.embedded.processes import wait_until  # noqa: E402
-from tests import factories, template_database  # noqa: E402
+from tests import factories, pristine, template_database  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +60,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     """Databases of tests are copies of one that is migrated already."""
     with django_db_blocker.unblock():
         template_database.use()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """What the database holds before any test is kept, for tests that commit."""
+    with django_db_blocker.unblock():
+        pristine.keep()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ from uuid import uuid4
 import factory
 import msgspec
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 from rest_framework.test import APIClient
@@ -214,7 +216,8 @@ class UserFactory(DjangoModelFactory):  # type: ignore[type-arg]
 
     username = factory.Sequence(lambda n: f"staff{n}")
     is_staff = True
-    password = factory.django.Password("password")
+    # Hashed once: a good hash takes a fifth of a second.
+    password = factory.LazyFunction(cache(lambda: make_password("password")))
 
 
 @dataclass(frozen=True)

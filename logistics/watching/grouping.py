@@ -54,6 +54,7 @@ LATE = tickets.register_kind(
             else _WAREHOUSE
             for kind in AlertKind
         },
+        causes=dict(AlertKind.choices),
         remedies=_(
             "Open the group: its parcels stand there as rows. Urge the carrier or the warehouse and note what it says."
             " News of a parcel takes it off; the ticket closes with the last one. Closing the ticket closes its alerts."

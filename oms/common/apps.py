@@ -10,7 +10,7 @@ class CommonConfig(AppConfig):
     """Names the app; keeps the state guards, and the triggers of tickets, in step with the code."""
 
     name = "oms.common"
-    verbose_name = _("Common")
+    verbose_name = _("Workbench")
 
     def ready(self) -> None:
         from oms.common import stuck

@@ -44,7 +44,7 @@ class Trouble:
 class TicketKind:
     """A kind of ticket: its title for staff, which kind of subject it is about, which team (`models.Team`) sees it
     first, how soon it should be done (None: no deadline), and sentences for its reasons, with named placeholders for
-    the values.
+    the values. `causes` are short names of reasons, for where many tickets of one reason are counted together.
 
     `remedies` says what a person may do about it. Tickets of a kind that is `by_hand` are opened by people. Where it is
     not `can_retry`, letting the subject be tried again is no help; `retry_title` is what that is called where it is no
@@ -57,6 +57,7 @@ class TicketKind:
     team: str = ""
     due_within: timedelta | None = None
     reasons: Mapping[str, Any] = field(default_factory=dict)
+    causes: Mapping[str, Any] = field(default_factory=dict)
     remedies: Any = ""
     by_hand: bool = False
     can_retry: bool = True

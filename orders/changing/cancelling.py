@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -31,6 +32,7 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.matching import waiting as matching
 from orders.models import (
     ChargeCause,
+    Exchange,
     FulfilmentState,
     Hold,
     Order,
@@ -43,6 +45,7 @@ from orders.models import (
 )
 from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
+from orders.returning.locking import EXCHANGES
 from orders.reviewing import words
 from orders.reviewing.holds import close_hold, open_hold
 
@@ -300,6 +303,10 @@ def _finish(order: Order, request: Mapping[str, Any], parts: Mapping[str, str], 
             telling.tell_units_cancelled(order.pk, list(keys))
     Order.objects.filter(pk=order.pk, cancel_requested_at__isnull=False).update(cancel_requested_at=None)
     if going_on:
+        # Whether what it was exchanged for comes decides now what is missing of it.
+        rows = Exchange.objects.filter(new_order=order, begun_at__isnull=False, ended_at=None)
+        if rows.update(due_since=Coalesce("due_since", Now())):
+            nudging.nudge(EXCHANGES)
         timeline.record(order.pk, kinds.CANCEL_NOT_GRANTED, actor, numbers=going_on)
     else:
         timeline.record(order.pk, kinds.CANCEL_GRANTED, actor, numbers=numbers)

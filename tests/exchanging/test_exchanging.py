@@ -7,6 +7,8 @@ import pytest
 from django.utils import timezone
 
 from inventory.models import Sku
+from logistics.warehouses import stopping
+from logistics.warehouses.adapters import Answer
 from oms.common.errors import ChangedMeanwhile
 from oms.merchants.models import Channel
 from orders.changing import cancelling
@@ -203,6 +205,25 @@ def test_goods_that_left_and_are_never_paid_by_others_call_a_person(shop):
     writing_off.write_off(row.pk, reason="lost", actor=steps.STAFF)
     run()
     assert (still_to_come(), steps.tickets()) == (0, [])
+    assert steps.broken_invariants() == []
+
+
+def test_a_person_is_called_once_the_warehouse_refused_to_stop_new_goods_that_nobody_pays(shop):
+    """The return ends while the warehouse is asked to stop the new goods, and only its answer decides."""
+    terms(shop, exchange_leaves="at_once")
+    row = exchange(many(shop, 2), {1: 1})
+    new = new_order(row)
+    send(new)
+    cancelling.cancel_order(new.pk, reason="x", actor=steps.STAFF)
+    returning.cancel(row.pk, reason="keeps it", actor=steps.STAFF)
+    run()
+    assert (of(row).is_open, steps.tickets()) == (True, [])
+
+    with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=lambda _ref: Answer(taken=False))):
+        factories.run(stopping.pass_on, stopping.run)
+    steps.warehouse_says(new.sub_orders.get(), "packed", "shipped")
+    run()
+    assert (of(row).is_open, steps.tickets()) == (True, [("exchange_unpaid", "gone")])
     assert steps.broken_invariants() == []
 
 

@@ -10,7 +10,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from oms.common import ticket_invariants, ticketing
+from oms.common import ticket_invariants, ticketing, tickets
+from oms.common.desk.ticket_list import cause_text
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.invariants import check
 from oms.common.models import QueueLook, SavedView, Ticket, TicketEvent, TicketTarget
@@ -148,6 +149,15 @@ def test_tickets_are_grouped_by_cause_and_filtered_by_it(
     (chosen,) = listed["causes"]
     assert (chosen["is_active"], chosen["query"]) == (True, "?")
     assert clerk.get(LIST + "?reason=nonsense").status_code == 200
+
+
+def test_causes_whose_sentences_are_alike_have_names() -> None:
+    assert any(kind.causes for kind in tickets.kinds().values())
+    for kind in tickets.kinds().values():
+        texts = [cause_text(kind.code, reason) for reason in kind.causes]
+        assert len(set(texts)) == len(texts), kind.code
+        assert set(kind.causes) <= set(kind.reasons), kind.code
+    assert cause_text("late_together", "no_trace") == "Late together: No trace of the waybill"
 
 
 @pytest.mark.django_db

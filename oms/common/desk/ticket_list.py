@@ -125,6 +125,8 @@ def cause_text(kind_code: str, reason: str) -> str:
     kind = tickets.kinds().get(kind_code)
     if kind is None:
         return kind_code
+    if reason in kind.causes:
+        return f"{kind.title}: {kind.causes[reason]}"
     sentence = kind.reasons.get(reason)
     if sentence is None or not reason:
         return str(kind.title)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
@@ -160,3 +161,16 @@ def age(value: datetime | float | None) -> str:
 def grouped(number: int | None) -> str:
     """A number with grouped digits."""
     return "" if number is None else number_format(number, force_grouping=True)
+
+
+@cache
+def _menu() -> dict[str, Any]:
+    """The titles of both menus' entries by where they lead."""
+    groups = [*settings.UNFOLD["SIDEBAR"]["navigation"], *settings.MERCHANT_UNFOLD["SIDEBAR"]["navigation"]]
+    return {str(item["link"]): item["title"] for group in groups for item in group["items"]}
+
+
+@register.filter
+def name_in_menu(address: Any, otherwise: Any) -> Any:
+    """What the menu calls the page at the address; `otherwise` where no entry leads there."""
+    return _menu().get(str(address), otherwise)
