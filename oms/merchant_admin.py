@@ -75,6 +75,11 @@ class MerchantSite(GuardedSite):
         """Only merchants' users."""
         return merchant_of(request) is not None
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What every page knows; the ways in its head lead to pages of this site, not of the staff's."""
+        request.current_app = self.name  # type: ignore[attr-defined]
+        return super().each_context(request)
+
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """After it comes the first page of this site, not of the staff's, which the settings name."""
         if request.method == "POST" and not {"next"} & (request.POST.keys() | request.GET.keys()):

@@ -384,6 +384,8 @@ METRICS_NETWORKS = env.list("OMS_METRICS_NETWORKS", default=["127.0.0.0/8", "::1
 METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
 # Rows that were refused on their way in are kept this long for their merchants; they hold buyers' names and phones.
 REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
+# How long merchants see which calls of the API were refused.
+API_REFUSALS_KEPT_DAYS = env.int("OMS_API_REFUSALS_KEPT_DAYS", default=7)
 
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {

@@ -329,6 +329,7 @@ MERCHANT_UNFOLD: dict[str, Any] = {
                     _own(_("Deposit"), "savings", "payments.deposit", "see_money"),
                     _own(_("Imports"), "pending_actions", "common.job"),
                     _own(_("API credentials"), "vpn_key", "merchants.apicredential", "keys"),
+                    _own(_("Refused calls"), "troubleshoot", "merchants.refusedcall", "keys"),
                     _own(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint", "keys"),
                     _own(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery", "keys"),
                     _own(_("Who is told"), "notifications", "merchants.merchantreceiver", "keys"),

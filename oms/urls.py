@@ -12,6 +12,7 @@ from oms.boards import order_panel  # noqa: F401 - registers it
 from oms.checking import pages as checking_pages  # noqa: F401 - registers a page
 from oms.doors import callbacks
 from oms.portal import (  # noqa: F401 - they register pages
+    calls,
     goods,
     notices,
     orders,

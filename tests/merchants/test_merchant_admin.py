@@ -27,6 +27,7 @@ from oms.merchants.models import (
     Channel,
     MerchantReceiver,
     MerchantUser,
+    RefusedCall,
     WebhookDelivery,
     WebhookEndpoint,
 )
@@ -45,7 +46,7 @@ pytestmark = pytest.mark.django_db
 
 READ = (
     *(Order, SubOrder, Stock, StockHold, ReplenishmentSuggestion, SettlementRow, Statement, Deposit),
-    *(WarehouseOrder, Channel, WebhookDelivery, RefundGrant, Refund, ReturnRequest, RejectedOrder),
+    *(WarehouseOrder, Channel, WebhookDelivery, RefundGrant, Refund, ReturnRequest, RejectedOrder, RefusedCall),
 )
 # Of these a person sees those of their own alone: `tests/portal/test_imports.py`.
 PERSONAL = (Job,)
@@ -69,7 +70,7 @@ def other():
     after_sales(there)
     sent_order(there)
     people.add(there.merchant, "somebody")
-    credentials.issue(there.merchant, "theirs")
+    refused_call(credentials.issue(there.merchant, "theirs").credential)
     settled(there.merchant)
     samples.cart_of(there)
     samples.alert_line(there)
@@ -81,11 +82,18 @@ def own(shop):
     """The shop with a row of every kind."""
     after_sales(shop)
     sent_order(shop)
-    credentials.issue(shop.merchant, "own")
+    refused_call(credentials.issue(shop.merchant, "own").credential)
     settled(shop.merchant)
     samples.cart_of(shop)
     samples.alert_line(shop)
     return shop
+
+
+def refused_call(credential):
+    """A call of the credential that was refused."""
+    RefusedCall.objects.create(
+        merchant=credential.merchant, credential=credential, method="GET", path="/api/v1/x", status=404
+    )
 
 
 def after_sales(shop):
@@ -145,6 +153,7 @@ def rows_of(model, merchant):
         ReturnRequest: "order__channel__merchant",
         RefundGrant: "order__channel__merchant",
         Refund: "order__channel__merchant",
+        RefusedCall: "merchant",
     }
     rows = model._default_manager.filter(**{path[model]: merchant})
     return rows.filter(connection__protocol="merchant") if model is WarehouseOrder else rows

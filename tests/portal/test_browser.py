@@ -183,6 +183,8 @@ def test_the_pages_of_a_merchant_fit_desktop_and_phone(
             "told": "/merchant/merchants/merchantreceiver/",
             "tell": "/merchant/merchants/merchantreceiver/add/",
             "receiver": f"/merchant/merchants/merchantreceiver/{receiver.pk}/change/",
+            "calls": "/merchant/merchants/refusedcall/",
+            "check-call": "/merchant/merchants/refusedcall/check/",
             "refused": "/merchant/orders/rejectedorder/",
             "refused-row": f"/merchant/orders/rejectedorder/{RejectedOrder.objects.get().pk}/change/",
             "returns": "/merchant/orders/returnrequest/",

@@ -19,6 +19,7 @@ import oms.urls  # noqa: F401 - brings all pages
 from oms import merchant_admin
 from oms.common.errors import FieldError
 from oms.merchants.calls import credentials
+from oms.merchants.models import RefusedCall
 from oms.telling import receivers
 from oms.telling.receivers import Wanted
 from orders.intake.rejecting import RefusedRow, keep
@@ -48,7 +49,8 @@ def seller(db: None, settings: Any, tmp_path: Any) -> world.Seller:
     row = returns.ask(order, {1: 1}, files=[returns.photo()])
     act(world.person_of(seller.merchant), row, "hand-over", carrier="SF", waybill="SF900000001")
     keep(seller.merchant, RejectedOrder.Door.BULK, [RefusedRow(b"{}", "", [FieldError("lines", "required", "x")])])
-    credentials.issue(seller.merchant, "own")
+    own = credentials.issue(seller.merchant, "own").credential
+    RefusedCall.objects.create(merchant=seller.merchant, credential=own, method="GET", path="/api/v1/x", status=404)
     receivers.add(seller.merchant, Wanted("Li", "mail", ["to_ship"], 1, "en", "li@example.com"))
     return seller
 

@@ -46,6 +46,7 @@ OTHERS: list[tuple[str, list[Any], str]] = [
     ("logistics_warehouseorder_ship_one", [1], "portal.ship"),
     ("inventory_stock_count", [], "portal.catalogue"),
     ("payments_statement_dispute", [1], "portal.money"),
+    ("merchants_refusedcall_check", [], "portal.keys"),
     ("orders_order_enter", [], "portal.orders"),
     ("orders_returnrequest_request", [987654], "portal.orders"),
     ("orders_returnrequest_inspect", [987654], "portal.ship"),

@@ -67,8 +67,8 @@ class SignatureAuthentication(BaseAuthentication):
         header = request.META.get("HTTP_AUTHORIZATION", "")
         if not header.upper().startswith("OMS"):
             return None
-        proof = _parsed(header)
-        _check_time(proof)
+        proof = read_header(header)
+        check_time(proof)
         text = _signed_text(request._request, proof)
         remembered = _remembered.get(proof.key, [])
         is_known = bool(remembered) and _matches(proof.signature, text, remembered)
@@ -193,7 +193,8 @@ def _statement() -> tuple[str, list[str], list[str]]:
     return sql, of_credential, of_merchant
 
 
-def _parsed(header: str) -> signing.Proof:
+def read_header(header: str) -> signing.Proof:
+    """The parts of an Authorization header. Raises AuthenticationFailed."""
     scheme = header.partition(" ")[0]
     if scheme != signing.SCHEME:
         detail = _("Sign with %(scheme)s; %(given)s is not known here.")
@@ -206,7 +207,8 @@ def _parsed(header: str) -> signing.Proof:
         raise AuthenticationFailed(detail % {"form": form}, "malformed_authorization") from None
 
 
-def _check_time(proof: signing.Proof) -> None:
+def check_time(proof: signing.Proof) -> None:
+    """Raises AuthenticationFailed for a timestamp too far from the server's clock."""
     now = int(time.time())
     if abs(now - proof.timestamp) > TIMESTAMP_WINDOW_SECONDS:
         detail = _("The timestamp is more than %(seconds)d s off; it is %(now)d here. Set your clock.")

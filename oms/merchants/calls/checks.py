@@ -26,7 +26,7 @@ def merchant_views() -> Iterator[type[MerchantView]]:
 
 
 def check_scopes(**_: object) -> list[CheckMessage]:
-    """An error for each method of a merchant's view that names no known scope."""
+    """An error for each method of a merchant's view that names no known scope, and for a view that goes too soon."""
     errors: list[CheckMessage] = []
     for view in merchant_views():
         for method in METHODS:
@@ -35,4 +35,8 @@ def check_scopes(**_: object) -> list[CheckMessage]:
                 errors.append(
                     Error(f"{view.__name__} has no known scope for {method}.", hint, obj=view, id="merchants.E001")
                 )
+        if view.deprecated is not None and not view.deprecated.is_long_enough:
+            hint = "Callers have six months: see docs/guides/en/changes.md."
+            text = f"{view.__name__} goes too soon after its announcement."
+            errors.append(Error(text, hint, obj=view, id="merchants.E002"))
     return errors

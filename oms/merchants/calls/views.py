@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured, MultipleObjectsReturned
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
+from rest_framework import status
 from rest_framework.exceptions import PermissionDenied, Throttled
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -16,8 +17,9 @@ from rest_framework.response import Response
 from oms.common.door.api import ApiView, etag, represent
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
-from oms.merchants.calls import idempotency, platform, rate_limits
+from oms.merchants.calls import idempotency, platform, rate_limits, refused
 from oms.merchants.calls.authentication import ApiUser
+from oms.merchants.calls.deprecating import Deprecated
 from oms.merchants.calls.scopes import INCLUDED_IN, OF_PLATFORM
 from oms.merchants.models import Merchant
 
@@ -37,7 +39,7 @@ class MerchantView(ApiView, GenericAPIView):
     and the check `merchants.E001` finds it before that. POST needs an Idempotency-Key and is answered once (see
     `oms.merchants.calls.idempotency`) unless `requires_idempotency_key` is False; `answers_a_secret` keeps the answer
     sealed. Where a view has a `plan_post`, the calls that it has a plan for are written by one statement, without its
-    `post`.
+    `post`. One that is to go is `deprecated`, and says so in each answer.
 
     A program of the platform's own that reads (`reads_platform`) sees with GET what is everybody's where the view takes
     its rows from `reach`, each told with the merchant whose it is (`whose`, a path of the row), and elsewhere what is
@@ -49,6 +51,7 @@ class MerchantView(ApiView, GenericAPIView):
     answers_a_secret = False
     reads_by_post = False
     whose = ""
+    deprecated: ClassVar[Deprecated | None] = None
     plan_post: Callable[[Request], idempotency.PlannedAnswer | None] | None = None
     lookup_field = "number"
     filter_backends: list[type] = []
@@ -118,10 +121,12 @@ class MerchantView(ApiView, GenericAPIView):
         super().initial(request, *args, **kwargs)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        """Tell how many calls are left."""
+        """Tell how many calls are left, and keep what was refused."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        if self._allowance is not None:
-            for name, value in self._allowance.headers().items():
+        if status.HTTP_400_BAD_REQUEST <= response.status_code < status.HTTP_503_SERVICE_UNAVAILABLE:
+            self._note_refusal(request, response)
+        for told in (self._allowance, self.deprecated):
+            for name, value in told.headers().items() if told is not None else ():
                 response[name] = value
         return response
 
@@ -159,6 +164,14 @@ class MerchantView(ApiView, GenericAPIView):
             whose = dict(type(rows[0])._default_manager.filter(pk__in=keys).values_list("pk", self.whose))
             shown = [{"merchant": whose.get(row.pk), **one} for row, one in zip(rows, shown, strict=True)]
         return shown
+
+    def _note_refusal(self, request: Request, response: Response) -> None:
+        # Who was not admitted is not asked for again.
+        if getattr(request._request, "is_only_tried", False):
+            return
+        caller = getattr(request, "_user", None)
+        credential = caller.credential.pk if isinstance(caller, ApiUser) else None
+        refused.note(request._request, credential, response.status_code, refused.data_of(response))
 
     def _count(self, request: Request) -> None:
         credential = request.user.credential

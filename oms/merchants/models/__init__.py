@@ -10,6 +10,7 @@ from oms.merchants.models.application import (
 from oms.merchants.models.credential import ApiCredential, CredentialSecret, IdempotencyRecord, SpentNonce
 from oms.merchants.models.legal_entity import GiftCardPolicy, IssueWhen, LegalEntity
 from oms.merchants.models.merchant import Channel, ExchangeLeaves, ExchangePrice, Merchant
+from oms.merchants.models.refused_call import RefusedCall
 from oms.merchants.models.telling import Means, MerchantNews, MerchantReceiver, MerchantTelling, NewsKind, Pace
 from oms.merchants.models.webhook import (
     DeliveryState,
@@ -46,6 +47,7 @@ __all__ = [
     "MerchantUser",
     "NewsKind",
     "Pace",
+    "RefusedCall",
     "SpentNonce",
     "WebhookAttempt",
     "WebhookDelivery",
