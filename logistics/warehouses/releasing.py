@@ -113,7 +113,7 @@ def _release(claimed: list[int]) -> None:
             {
                 "ids": array(leads),
                 "leads": array(leads.values()),
-                "places": array(number_of.get(places.get(lead)) for lead in leads.values()),
+                "places": array(number_of[places[lead]] if lead in places else None for lead in leads.values()),
                 "numbers": array(number_of.values()),
                 "events": text_array(event for event, _due in planned),
                 "dues": [due for _event, due in planned],

@@ -4,7 +4,7 @@ import gzip
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def own_database(name: str) -> Iterator[None]:
         _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-def without_waits() -> AbstractContextManager[None]:
+def without_waits() -> override_settings:
     """No order waits before or after its review: what is measured is work."""
     return override_settings(REVIEW_DELAY_SECONDS=0, GRACE_PERIOD_SECONDS=0)
 
