@@ -32,8 +32,8 @@ class LogisticsConfig(AppConfig):
         from logistics.returning import kinds as of_pick_ups  # noqa: F401 - its events
         from logistics.virtual import messages, revealing, trouble  # noqa: F401 - their kinds of messages and tickets
         from logistics.watching.robots import known  # noqa: F401 - they register their protocols
-        from orders import freight as freight_books
-        from orders import parcels, unseen
+        from orders.asked import freight as freight_books
+        from orders.asked import parcels, unseen
         from orders.intake import terms
         from orders.returning import tracks
         from orders.reviewing import holds

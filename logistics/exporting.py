@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from logistics.models import Direction, Shipment, ShipmentLine, ShipmentState, WarehouseOrder, WarehouseOrderState
 from oms.common.files.exporting import Column, Export, register
-from orders import exporting
+from orders.admin import exporting
 
 
 def _waybills(of_lines: str, of_number: str) -> Func:

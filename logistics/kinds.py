@@ -5,10 +5,10 @@ from django.utils.translation import gettext_lazy as _
 
 from logistics.carriers.refusing import OwnRefusal
 from logistics.models import ClaimState, LogisticsAlert, ShipmentState
-from orders import story
 from orders.actors import name_actors
 from orders.kinds import EventKind, Tone, event
 from orders.models.terms import CarrierClass, UnmetWish
+from orders.telling import story
 
 
 def _tell_refusal(data: story.Data) -> str:

@@ -9,8 +9,9 @@ from logistics.warehouses.announcing import STOCK_ORDER_TROUBLE
 from oms.common import stuck, tickets
 from oms.common.models import TicketResult
 from oms.common.work import nudging
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
+from orders.telling import timeline
 
 
 @transaction.atomic

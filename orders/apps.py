@@ -26,8 +26,8 @@ class OrdersConfig(AppConfig):
 
 
 def _install_triggers(using: str, **_: object) -> None:
-    from orders import events
     from orders.changing import charging, merge_guard
+    from orders.telling import events
 
     connection = connections[using]
     existing = connection.introspection.table_names()

@@ -4,12 +4,13 @@ from inventory.models import DemandKind, Reservation, SourcingRuleSet, StockMove
 from inventory.sourcing.asking import Verdict
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
-from orders import events, kinds
+from orders import kinds
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.amounts import Bearer
 from orders.models.order import ONCE_SPLIT
 from orders.models.shares import SHARES
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
+from orders.telling import events
 
 _ORDER_AMOUNTS = (
     "goods_amount",

@@ -2,7 +2,7 @@
 
 A kind says how staff read it, what merchants may read of it and are told by webhooks, whether the buyer sees it, and
 how it looks. Apps above have a `kinds.py` of their own, which adds theirs by the same call; all are loaded when the
-site starts. The database takes no event of a kind that is in none of them (`orders.events`).
+site starts. The database takes no event of a kind that is in none of them (`orders.telling.events`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,9 +13,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from oms.merchants.webhooks import endpoints
-from orders import story
 from orders.models import OrderEvent
 from orders.reviewing import words
+from orders.telling import story
 
 Tone = Literal["muted", "info", "success", "warning", "danger"]
 # What news can be about; a type of news begins with it, as in `order.split`.

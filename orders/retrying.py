@@ -4,10 +4,11 @@ from django.db import transaction
 
 from oms.common import stuck, tickets
 from oms.common.models import TicketResult
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.fulfilling.trouble import RECEIPT_DENIED
 from orders.models import Order, SubOrder
+from orders.telling import timeline
 
 _MODELS: dict[str, type[Order] | type[SubOrder]] = {"order": Order, "sub_order": SubOrder}
 

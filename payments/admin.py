@@ -30,13 +30,13 @@ from oms.common.errors import OmsError
 from oms.common.fact_words import OUTCOMES
 from oms.common.models import InboundFact, Topic
 from oms.common.templatetags.staff import when
-from orders import panels
 from orders.actors import Actor
 from orders.admin.actions import check_part_of, posted
 from orders.admin.staff import staff_actor
+from orders.asked import panels
+from orders.asked.panels import Remark
 from orders.kinds import tell
 from orders.models import ActorKind, Order, OrderCharge, OrderEvent
-from orders.panels import Remark
 from payments import exporting, transfer_pages
 from payments.balances import order_panel  # noqa: F401 - it adds to the order's page
 from payments.balances import pages as balance_pages  # noqa: F401 - registers its pages

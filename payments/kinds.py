@@ -6,9 +6,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from orders import story
 from orders.actors import name_actors, word
 from orders.kinds import event
+from orders.telling import story
 from payments.invoicing.words import CONFIRMATIONS
 from payments.models import BalanceKind, DisputeKind, DisputeState, GrantKind, Means, RefundReason
 

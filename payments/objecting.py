@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from orders import after_sales
-from orders.after_sales import Objection
+from orders.asked import after_sales
+from orders.asked.after_sales import Objection
 from payments.models import Dispute, Refund
 from payments.models.dispute import OPEN_DISPUTES
 from payments.models.refund import OPEN_REFUNDS

@@ -17,9 +17,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
 from oms.merchants.joining.onboarding import media_type_of
-from orders import panels
 from orders.admin.actions import check_part_of, posted
 from orders.admin.staff import staff_actor
+from orders.asked import panels
 from orders.models import Order, OrderState
 from payments.models import BankTransfer, TransferState
 from payments.taking import transfers

@@ -15,8 +15,8 @@ from logistics.warehouses import moving_away
 from oms.common.desk import acting
 from oms.common.desk.acting import VersionForm
 from oms.common.money import yuan
-from orders import panels
 from orders.admin.actions import staff_actor
+from orders.asked import panels
 from orders.fulfilling import moving
 from orders.models import Order, SubOrder, SubOrderState
 

@@ -26,11 +26,11 @@ from logistics.models import (
 from logistics.models.warehouse_order import GIVEN_UP
 from oms.common.desk.lists import YesFilter, one_of
 from oms.common.postgresql.tails import LONGEST_TAIL, Tail
-from orders import panels
 from orders.admin.remarks import moment
 from orders.admin.searching import CAP
+from orders.asked import panels
+from orders.asked.panels import Note, Remark
 from orders.models import Order
-from orders.panels import Note, Remark
 
 # What is no longer on its way needs no sentence at the top of the page: the sub-order's own says it.
 _SILENT = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.CANCELLED)

@@ -21,8 +21,8 @@ from logistics.models.recall import OPEN_RECALL
 from oms.common.desk import acting
 from oms.common.desk.acting import VersionForm
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
-from orders import panels
 from orders.admin.actions import staff_actor
+from orders.asked import panels
 from orders.changing.readdressing import Recipient
 from orders.models import Order
 

@@ -13,8 +13,8 @@ from logistics.warehouses.works import Work
 from oms.common.errors import OmsError
 from oms.common.masking import mask_text
 from oms.merchants.models import Merchant
-from orders import timeline
 from orders.actors import Actor
+from orders.telling import timeline
 
 
 class NotAsked(OmsError):

@@ -4,8 +4,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from logistics.warehouses.notices import Notice
-from orders import story
 from orders.kinds import event
+from orders.telling import story
 
 _ANSWERS: story.Words = {
     Notice.STOPPED: _("stopped"),

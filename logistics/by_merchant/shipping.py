@@ -21,8 +21,8 @@ from logistics.warehouses.works import Work
 from oms.common.copying import array
 from oms.common.errors import FieldError
 from oms.merchants.models import Merchant
-from orders import timeline
 from orders.actors import Actor
+from orders.telling import timeline
 
 MOST_AT_ONCE = 1_000
 # Reports of one merchant are taken one after the other: two that name a waybill must see each other.

@@ -11,9 +11,9 @@ from logistics.by_merchant import kinds
 from logistics.models import Carrier, Shipment, ShipmentState
 from oms.common.copying import array
 from oms.common.masking import mask_name, mask_phone
-from orders import timeline
 from orders.actors import Actor
 from orders.models import Order
+from orders.telling import timeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from django.db import connection
 
 from logistics.models import Direction
 from oms.common.copying import array, text_array
-from orders.parcels import Parcel
+from orders.asked.parcels import Parcel
 
 
 def find(*, waybills: Collection[str], sub_order_ids: Collection[int]) -> Sequence[Parcel]:
-    """See `orders.parcels.Find`."""
+    """See `orders.asked.parcels.Find`."""
     if not waybills and not sub_order_ids:
         return []
     with connection.cursor() as cursor:

@@ -17,8 +17,8 @@ from logistics.models import CLAIM_RUNS, ClaimNote, ClaimState, LogisticsAlert, 
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.models import Team, TicketResult
-from orders import timeline
 from orders.actors import Actor
+from orders.telling import timeline
 
 CLAIM_RUNNING = tickets.register_kind(
     tickets.TicketKind(

@@ -12,13 +12,13 @@ from logistics.models import GOING_BACK, Direction, ShipmentState
 from oms.common import tickets
 from oms.common.copying import array
 from oms.common.work import nudging
-from orders import timeline
 from orders.actors import Actor
 from orders.changing import charging
 from orders.fulfilling.trouble import RECEIPT_DENIED
 from orders.models import ActorKind, ChargeCause, OrderEvent, PaymentMethod, SubOrder, SubOrderState
 from orders.models.sub_order import ARRIVED
 from orders.returning import refusing
+from orders.telling import timeline
 
 S = SubOrderState
 _ACTOR = Actor(ActorKind.CARRIER, "carrier")

@@ -14,7 +14,7 @@ from logistics.carriers.rules.judging import Judge
 from logistics.carriers.rules.pricing import Priced
 from logistics.models import Direction, ParcelFreight, ShipmentState
 from oms.common.copying import array, text_array
-from orders.freight import Billed, Carried
+from orders.asked.freight import Billed, Carried
 
 
 def reckon(shipment_ids: Collection[int], *, weighed: Mapping[int, int] | None = None) -> None:
@@ -72,7 +72,7 @@ _CARRIED = """
 
 
 def find(connection_id: int, waybills: Collection[str]) -> Sequence[Carried]:
-    """See `orders.freight.Books`."""
+    """See `orders.asked.freight.Books`."""
     return _read(
         f"SELECT {_CARRIED} WHERE h.waybill_number = ANY(%(waybills)s::text[]) AND {_OVER} ORDER BY h.id",
         {"link": connection_id, "waybills": text_array(waybills)},
@@ -80,7 +80,7 @@ def find(connection_id: int, waybills: Collection[str]) -> Sequence[Carried]:
 
 
 def unbilled(connection_id: int, carriers: Collection[int], since: datetime, until: datetime) -> Sequence[Carried]:
-    """See `orders.freight.Books`."""
+    """See `orders.asked.freight.Books`."""
     return _read(
         f"""
         SELECT {_CARRIED} WHERE {_OVER} AND c.id = ANY(%(carriers)s::bigint[]) AND h.left_at >= %(since)s
@@ -98,7 +98,7 @@ def _read(sql: str, values: Mapping[str, Any]) -> list[Carried]:
 
 
 def record(billed: Sequence[Billed]) -> None:
-    """See `orders.freight.Books`."""
+    """See `orders.asked.freight.Books`."""
     if not billed:
         return
     with connection.cursor() as cursor:

@@ -15,8 +15,8 @@ from oms.common import stuck, tickets
 from oms.common.errors import OmsError
 from oms.common.models import TicketResult
 from oms.common.work import nudging
-from orders import timeline
 from orders.actors import Actor
+from orders.telling import timeline
 
 
 def may_have_a_waybill(shipment: Shipment) -> bool:

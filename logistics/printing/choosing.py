@@ -23,7 +23,7 @@ from logistics.models import (
     WarehouseOrderState,
 )
 from logistics.models.warehouse_order import NOT_GONE
-from orders import after_sales
+from orders.asked import after_sales
 from orders.models import SubOrder
 
 if TYPE_CHECKING:

@@ -28,11 +28,12 @@ from oms.common.work import clock, nudging
 from oms.common.work.calling import Call, Outcomes, Unclear, outside_stage
 from oms.common.work.claiming import Queue, Stage
 from oms.common.zones import CHINA
-from orders import actors, isolating, timeline
+from orders import actors, isolating
 from orders.actors import Actor
 from orders.kinds import EventKind
 from orders.models import ReturnLine, ReturnRequest, ReturnState
 from orders.returning.locking import NotNow, lock_return, require
+from orders.telling import timeline
 
 S = PickUpState
 QUEUE = Queue(DoorPickUp, f"q.state IN ('{S.INTENDED}', '{S.CALLING_OFF}')")

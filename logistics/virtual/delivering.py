@@ -25,13 +25,14 @@ from oms.common import secrecy
 from oms.common.errors import OmsError
 from oms.common.work import nudging
 from oms.common.work.claiming import Queue, Stage, claim
-from orders import actors, isolating, timeline
+from orders import actors, isolating
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling.presale import NOT_YET
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import SubOrder, SubOrderLine, SubOrderState
 from orders.reviewing.holds import ORDER_IS_HELD
+from orders.telling import timeline
 
 _SELLS_CODES = """EXISTS (SELECT FROM orders_suborderline l JOIN orders_orderline g ON g.id = l.order_line_id
     JOIN inventory_sku k ON k.id = g.sku_id WHERE l.sub_order_id = q.id AND k.sells_codes)"""

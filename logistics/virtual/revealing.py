@@ -14,11 +14,11 @@ from logistics import kinds
 from logistics.models import CodeSale, CodeState, Reveal, VirtualCode, VirtualDelivery
 from oms.common import secrecy
 from oms.common.errors import OmsError
-from orders import timeline
 from orders.actors import Actor
 from orders.locking import lock_sub_order
 from orders.models import ActorKind
 from orders.models.sub_order import ARRIVED
+from orders.telling import timeline
 
 # So often a buyer may look at the same good within the time.
 MOST_LOOKS, WITHIN = 30, timedelta(hours=1)
@@ -97,7 +97,7 @@ def _opened(code: VirtualCode) -> str:
 
 
 def unseen(sub_order_ids: Collection[int]) -> set[int]:
-    """See `orders.unseen`. What the merchant delivers by itself its buyer may have by other ways."""
+    """See `orders.asked.unseen`. What the merchant delivers by itself its buyer may have by other ways."""
     ours = Q(kind=VirtualDelivery.Kind.CODES) | Q(sub_order__order__merchant_delivers=False)
     found = VirtualDelivery.objects.filter(ours, sub_order_id__in=sub_order_ids, revealed_at=None)
     return set(found.values_list("sub_order_id", flat=True))

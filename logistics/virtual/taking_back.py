@@ -9,14 +9,15 @@ from logistics import kinds
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline, unseen
 from orders.actors import Actor
+from orders.asked import unseen
 from orders.changing import cancelling, charging
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling.trouble import RECEIPT_DENIED
 from orders.locking import lock_sub_order
 from orders.models import ChargeCause, Order, SubOrder, SubOrderState
 from orders.models.sub_order import ARRIVED
+from orders.telling import timeline
 
 
 class CannotTakeBack(OmsError):

@@ -24,10 +24,11 @@ from oms.common.models import Topic
 from oms.common.states import listed
 from oms.common.work import nudging
 from oms.common.work.facts import Fact, FactWork, Verdict, fact_stage
-from orders import actors, timeline
+from orders import actors
 from orders.changing.cancelling import finish_requests
 from orders.fulfilling import derived as fulfilment
 from orders.models.sub_order import BEFORE_RELEASE, ShippingProof
+from orders.telling import timeline
 
 S = WarehouseOrderState
 _WHEN = Warehouse.WaybillWhen

@@ -18,12 +18,13 @@ from oms.common.copying import array
 from oms.common.states import listed
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import Stage
-from orders import actors, isolating, kinds, timeline
+from orders import actors, isolating, kinds
 from orders.actors import Actor
 from orders.fulfilling import moving
 from orders.fulfilling.moving import CannotMove
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import PromiseOutcome, SubOrder, SubOrderState
+from orders.telling import timeline
 
 NAME = "move_late"
 # What is not accepted so long after its cut-off has missed it.

@@ -20,7 +20,6 @@ from oms.common.models import Team
 from oms.common.tickets import TicketKind, Trouble, register_kind
 from oms.common.work import nudging
 from oms.common.work.claiming import Stage
-from orders import timeline
 from orders.actors import Actor, job
 from orders.changing import askers, kinds, readdressing
 from orders.changing.askers import Asked, Asker
@@ -31,6 +30,7 @@ from orders.fulfilling import moving
 from orders.locking import lock_order, lock_orders, lock_sub_orders
 from orders.models import ChangeSet, ChangeSetState, Order, SubOrder, SubOrderState
 from orders.models.sub_order import IN_WAREHOUSE, LEFT_WAREHOUSE
+from orders.telling import timeline
 
 NAME = "new_address"
 

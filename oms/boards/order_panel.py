@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from oms.boards import pages, profit
-from orders import panels
+from orders.asked import panels
 from orders.models import Order
 
 

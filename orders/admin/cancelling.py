@@ -15,10 +15,11 @@ from django.utils.translation import gettext_lazy
 
 from oms.common.desk import acting
 from oms.common.errors import ChangedMeanwhile, OmsError
-from orders import kinds, unseen
+from orders import kinds
 from orders.admin.order_page import load
 from orders.admin.staff import staff_actor
 from orders.admin.undoing import with_undo
+from orders.asked import unseen
 from orders.changing import cancelling, previewing, reasons, undoing, units
 from orders.changing.choosing import Selection
 from orders.changing.previewing import Preview

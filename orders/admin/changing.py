@@ -30,7 +30,7 @@ from orders.intake import entering
 from orders.intake.bodies import MAX_LINES
 from orders.models import ChangeSet, ChangeSetState, Order
 from orders.models.amounts import Bearer
-from orders.story import CHANGED_WORDS, word
+from orders.telling.story import CHANGED_WORDS, word
 
 RIGHT = "orders.confirm_changeset"
 PRICE_RIGHT = "orders.price_changeset"

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from inventory import purchasing
 from inventory.models import PurchaseOrderLine
 from oms.common.zones import CHINA
+from orders.asked.panels import Remark
 from orders.models import GoodsPromise, SubOrder, SubOrderState
-from orders.panels import Remark
 
 # Of a SKU that is on order many times the first ones say enough.
 _MOST_OF_A_SKU = 3

@@ -7,8 +7,8 @@ from typing import Any
 
 from orders import actors, kinds
 from orders.models import ActorKind, NoteColour, NoteTag, Order, OrderEvent
-from orders.story import CHANGED_WORDS, word
-from orders.timeline import changes_of
+from orders.telling.story import CHANGED_WORDS, word
+from orders.telling.timeline import changes_of
 
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.
 MOST_EVENTS = 500

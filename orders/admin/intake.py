@@ -25,10 +25,10 @@ from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
 from oms.common.masking import mask_name, mask_phone, mask_text
 from orders.admin.staff import staff_actor
+from orders.asked.panels import Panel, register
 from orders.intake import rejecting
 from orders.intake.placing import Refused
 from orders.models import BuyerNotification, Order, RejectedOrder
-from orders.panels import Panel, register
 
 logger = logging.getLogger(__name__)
 

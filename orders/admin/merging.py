@@ -16,16 +16,16 @@ from oms.common.desk import acting
 from oms.common.desk.acting import VersionForm
 from oms.common.errors import OmsError
 from oms.common.money import yuan
-from orders import panels
 from orders.admin.actions import check_part_of, posted
 from orders.admin.staff import staff_actor
+from orders.asked import panels
+from orders.asked.panels import Note, Remark
 from orders.changing import merging
 from orders.changing.merge_fits import Fit, matches_of
 from orders.fulfilling import dividing
 from orders.models import Order, SubOrder, SubOrderState
 from orders.models.order import OVER
 from orders.models.sub_order import AT_WAREHOUSE, HOLDING_STOCK
-from orders.panels import Note, Remark
 
 RIGHT = "orders.merge_suborder"
 

@@ -9,13 +9,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders.admin.remarks import moment
+from orders.asked.panels import Action
 from orders.changing import askers, cancelling, readdressing
 from orders.changing.askers import Asked
 from orders.changing.cancellation import patience
 from orders.changing.sets import drafting
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
-from orders.panels import Action
 from orders.reviewing import holds as holding
 
 

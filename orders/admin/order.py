@@ -22,9 +22,19 @@ from oms.common.desk import presence
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
-from orders import exporting
 from orders.actors import Actor
-from orders.admin import actions, bulk, entering, import_pages, order_list, privacy, reissuing, talking, tickets
+from orders.admin import (
+    actions,
+    bulk,
+    entering,
+    exporting,
+    import_pages,
+    order_list,
+    privacy,
+    reissuing,
+    talking,
+    tickets,
+)
 from orders.admin import cancelling as cancelling_page
 from orders.admin import changing as changing_page
 from orders.admin import merging as merging_pages
@@ -35,10 +45,10 @@ from orders.admin.review_desk import review_view
 from orders.admin.searching import Found, find, nothing_found
 from orders.admin.staff import staff_actor
 from orders.admin.undoing import undo_view, with_undo
+from orders.asked.panels import registry
 from orders.changing import undoing
 from orders.changing.undoing import Click
 from orders.models import Hold, Order
-from orders.panels import registry
 from orders.reviewing import holds as holding
 
 

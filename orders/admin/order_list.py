@@ -14,8 +14,8 @@ from oms.common.desk.counting import capped_count
 from oms.common.desk.lists import DayRangeFilter, YesFilter, one_of
 from oms.common.templatetags.staff import tone
 from orders.admin import tickets
+from orders.asked.panels import Note, Tab, registry
 from orders.models import Order, OrderCharge, OrderState, SubOrder, SubOrderState
-from orders.panels import Note, Tab, registry
 
 QUEUE_CAP = 999
 QUEUE_SECONDS = 10

@@ -14,6 +14,7 @@ from orders.admin.privacy import people_of
 from orders.admin.remarks import in_order, remarks_on
 from orders.admin.terms import terms_of
 from orders.admin.undoing import shown as undoable
+from orders.asked.panels import registry
 from orders.changing import charging, undoing, units
 from orders.fulfilling import decisions
 from orders.models import (
@@ -26,10 +27,9 @@ from orders.models import (
     SubOrder,
     SubOrderLine,
 )
-from orders.panels import registry
 from orders.reviewing import holds as holding
 from orders.reviewing import words
-from orders.story import REASONS, shortage_text
+from orders.telling.story import REASONS, shortage_text
 
 
 def load(order_id: int) -> Order | None:

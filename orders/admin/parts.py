@@ -15,13 +15,14 @@ from unfold.decorators import display
 
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
-from orders import actors, exporting
+from orders import actors
+from orders.admin import exporting
 from orders.admin.part_filters import DoingFilter, ShortFilter
 from orders.fulfilling import decisions
 from orders.models import CancelReason, Hold, SubOrder, SubOrderLine
 from orders.models.shares import SHARES
 from orders.reviewing import words
-from orders.story import REASONS, shortage_text
+from orders.telling.story import REASONS, shortage_text
 
 
 class SubOrderLineInline(TabularInline):

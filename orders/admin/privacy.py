@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy
 from oms.common.access import revealing
 from oms.common.access.log import Subject
 from oms.common.masking import hide_address, hide_name, hide_phone, mask_text
-from orders import timeline
 from orders.admin.actions import posted
 from orders.admin.staff import staff_actor
 from orders.kinds import REVEALED
 from orders.models import Order
+from orders.telling import timeline
 
 RIGHT = "orders.view_personal_data"
 _SUBJECT = "orders.order"

@@ -19,10 +19,10 @@ from inventory.models import Lane, ServiceKind
 from inventory.promising.words import sentence
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.zones import CHINA
-from orders import panels
 from orders.admin.remarks import moment
+from orders.asked import panels
+from orders.asked.panels import Fact, Remark
 from orders.models import DeliveryPromise, LateRisk, Order, PromiseOutcome
-from orders.panels import Fact, Remark
 from orders.promising.rates import TITLES, RateBy, rates
 
 SHOWN_DAYS = 30

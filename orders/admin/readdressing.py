@@ -25,7 +25,7 @@ from orders.changing.readdress_preview import ReaddressPreview
 from orders.changing.readdressing import Recipient
 from orders.intake.addressing import parse_address
 from orders.models import Order
-from orders.story import CHANGED_WORDS, word
+from orders.telling.story import CHANGED_WORDS, word
 
 RIGHT = "orders.readdress_order"
 

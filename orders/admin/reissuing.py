@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from orders import panels
 from orders.admin.actions import posted
 from orders.admin.merging import units_typed
 from orders.admin.staff import staff_actor
+from orders.asked import panels
 from orders.changing import reissuing
 from orders.models import Order, OrderLink
 from orders.models.order_link import CostBearer, ReissueReason

@@ -9,11 +9,11 @@ from django.utils.translation import ngettext
 
 from oms.common.models import WorkItem
 from orders.admin.expected_goods import remarks_on_goods
+from orders.asked.panels import Remark
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from orders.models.sub_order import AT_WAREHOUSE
-from orders.panels import Remark
 from orders.reviewing import words
-from orders.story import REASONS, shortage_text
+from orders.telling.story import REASONS, shortage_text
 
 
 def moment(value: Any) -> str:

@@ -17,8 +17,8 @@ from oms.common import phones, tickets
 from oms.common.desk.lists import united
 from oms.common.numbering import is_order_number
 from oms.common.postgresql.tails import LONGEST_TAIL, Tail
+from orders.asked.panels import Lookup, registry
 from orders.models import Order, OrderLine, OrderTerms, SubOrder
-from orders.panels import Lookup, registry
 
 # More orders than this nobody looks through; they should filter instead.
 CAP = 1_000

@@ -15,7 +15,7 @@ from orders.admin.actions import posted
 from orders.admin.staff import staff_actor
 from orders.changing import contacting, noting
 from orders.models import ContactWay, NoteColour, NoteTag
-from orders.timeline import LONGEST_NOTE
+from orders.telling.timeline import LONGEST_NOTE
 
 NONE = ("", gettext_lazy("none"))
 

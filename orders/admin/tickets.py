@@ -22,8 +22,8 @@ from oms.common.desk.ticket_words import words_of
 from oms.common.errors import OmsError
 from oms.common.models import Ticket, TicketState
 from orders import tickets
+from orders.asked.panels import Note
 from orders.models import Order
-from orders.panels import Note
 
 # So many of an order's tickets the page shows.
 MOST_OPEN, MOST_CLOSED = 50, 20

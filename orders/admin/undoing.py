@@ -18,7 +18,7 @@ from orders.admin.staff import staff_actor
 from orders.changing import undoing
 from orders.changing.undoing import Click, Kind
 from orders.models import Order
-from orders.story import joined
+from orders.telling.story import joined
 
 
 def with_undo(request: HttpRequest, text: str, click: Click) -> SafeString | str:

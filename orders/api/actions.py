@@ -6,13 +6,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.common.door.api import read_body, represent, version_of
-from orders import kinds, timeline
+from orders import kinds
 from orders.api.examples import ORDER
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.changing import MarksSerializer, NoteSerializer, RecipientChangeSerializer
 from orders.api.serializers.orders import OrderSerializer
 from orders.changing import marking, readdressing
 from orders.models import OrderEvent
+from orders.telling import timeline
 
 _NOTE = {"at": "2026-01-02T09:20:00+08:00", "text": "The buyer is at home after 18:00."}
 

@@ -17,7 +17,7 @@ from orders.intake.pricing import Collected
 from orders.intake.storing import StoredOrder, holds_of, opening
 from orders.models import FulfilmentState
 from orders.reviewing import words
-from orders.story import REASONS
+from orders.telling.story import REASONS
 
 
 def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from oms.common.door.places import Place, limit_of, start
 from oms.common.errors import FieldError
 from oms.common.postgresql.horizon import settled_until
 from oms.merchants.webhooks import endpoints
-from orders import events
 from orders.api import places
 from orders.api.scoping import OrderScopedView
+from orders.telling import events
 
 KEPT = timedelta(days=30)
 MOST = 200

@@ -21,8 +21,9 @@ from inventory.promising import capacity
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import kinds, timeline, unseen
+from orders import kinds
 from orders.actors import Actor
+from orders.asked import unseen
 from orders.changing import cancellation, charging, reasons, telling
 from orders.changing.reasons import Why
 from orders.fulfilling import derived as fulfilment
@@ -48,6 +49,7 @@ from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 from orders.returning.locking import EXCHANGES
 from orders.reviewing import words
 from orders.reviewing.holds import close_hold, open_hold
+from orders.telling import timeline
 
 STOPPABLE = (*BEFORE_RELEASE, *IN_WAREHOUSE)
 _CANCELLABLE = (*STOPPABLE, SubOrderState.CANCELLED)

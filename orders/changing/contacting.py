@@ -10,10 +10,11 @@ from oms.common.errors import OmsError
 from oms.common.messages import writing
 from oms.common.messages.kinds import MessageKind, register_message_kind
 from oms.common.models import BuyerMessage, MessageWay
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.changing.telling import mail_of, phone_of
 from orders.models import ContactWay, InvoiceRequest, Order
+from orders.telling import timeline
 
 # What a person writes into a message; an SMS has room for no more.
 LONGEST_WORDS = 200

@@ -22,13 +22,13 @@ from oms.common.models import Team
 from oms.common.money import fen_text, to_fen
 from oms.common.states import listed
 from oms.common.tickets import TicketKind, Trouble, register_kind
-from orders import timeline
 from orders.actors import job
 from orders.changing import gift_rules, kinds
 from orders.changing.gift_rules import Bought, Facts, Gift, Rule
 from orders.models import GiftGrant, GiftRule, Order, OrderLine
 from orders.models.gift_rule import TimeKind
 from orders.models.sub_order import UNALLOCATED_STATES
+from orders.telling import timeline
 
 ACTOR = "gifts"
 _LOCK = 7_305_311  # no other advisory lock has this number

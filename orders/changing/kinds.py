@@ -2,8 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from orders import story
 from orders.kinds import event
+from orders.telling import story
 
 CHANGED = event(
     "changed",

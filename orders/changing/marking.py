@@ -6,13 +6,14 @@ from django.db import transaction
 from django.db.models import F
 
 from oms.common.errors import WrongFields
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.intake.refusals import Refusals
 from orders.intake.terms import check_flag, check_memo, check_metadata
 from orders.locking import lock_order
 from orders.models import Order, OrderTerms
 from orders.models.terms import Flag
+from orders.telling import timeline
 
 
 @transaction.atomic

@@ -14,13 +14,14 @@ from django.utils.translation import gettext as _
 from oms.common.copying import array
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import after_sales, timeline
 from orders.actors import Actor, job
+from orders.asked import after_sales
 from orders.changing import kinds
 from orders.changing.merge_fits import Candidate, Fit, fit, read, siblings_of
 from orders.changing.merge_guard import ACTOR
 from orders.locking import lock_orders_of
 from orders.models import MergeGroup, SubOrder, SubOrderState
+from orders.telling import timeline
 
 # What goes in one parcel.
 MOST = 20
@@ -149,7 +150,7 @@ def part_from_others(order_id: int, why: str, *, actor: Actor) -> None:
 
 
 def leave(sub_order_ids: Sequence[int], why: str, *, actor: Actor) -> None:
-    """Take locked sub-orders out of their merges and tell it; `why` is a code of `orders.story`."""
+    """Take locked sub-orders out of their merges and tell it; `why` is a code of `orders.telling.story`."""
     if not sub_order_ids:
         return
     SubOrder.objects.filter(pk__in=sub_order_ids).update(merge_group=None)

@@ -16,10 +16,11 @@ from oms.common.copying import array
 from oms.common.errors import OmsError
 from oms.common.models import Team, TicketState
 from oms.common.tickets import TicketKind, Trouble, register_kind
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import Mention, NoteColour, NoteTag
+from orders.telling import timeline
 
 SUBJECT = "mention"
 MENTIONED = register_kind(

@@ -17,7 +17,7 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.models import ActorKind, DeliveryPromise, Order, OrderEvent, SubOrder
 from orders.models.sub_order import BEFORE_RELEASE
 from orders.reviewing import holds
-from orders.timeline import changes_of
+from orders.telling.timeline import changes_of
 
 
 @dataclass(frozen=True, slots=True)

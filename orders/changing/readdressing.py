@@ -12,7 +12,7 @@ from oms.common import phones
 from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.masking import is_masked
 from oms.common.work import nudging
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.changing import merging
 from orders.changing.stamping import check_stamp
@@ -26,6 +26,7 @@ from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, LEFT_WAREHOUSE
 from orders.reviewing import deciding, words
 from orders.reviewing.holds import ask_for_address, close_hold, gaps_of
+from orders.telling import timeline
 
 _SHOWN = {
     "recipient_name": "name",

@@ -15,7 +15,6 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
-from orders import timeline
 from orders.actors import Actor
 from orders.changing import followers, kinds
 from orders.intake.bodies import LineBody
@@ -24,6 +23,7 @@ from orders.locking import lock_order
 from orders.models import Order, OrderLine, OrderLink, OrderState, SubOrderLine
 from orders.models.order_link import CostBearer, LinkKind, ReissueReason
 from orders.models.sub_order import LEFT_WAREHOUSE
+from orders.telling import timeline
 
 
 class CannotReissue(OmsError):

@@ -25,7 +25,7 @@ from oms.common.models import Team
 from oms.common.tickets import TicketKind, Trouble, register_kind
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import Stage
-from orders import isolating, kinds, timeline
+from orders import isolating, kinds
 from orders.actors import Actor
 from orders.changing import choosing, reasons
 from orders.changing.choosing import WHOLE, Selection
@@ -33,6 +33,7 @@ from orders.changing.reasons import Why
 from orders.locking import lock_order
 from orders.models import ActorKind, Hold, Order, OrderState, UndoableAction
 from orders.reviewing import holds, words
+from orders.telling import timeline
 
 NAME = "do_later"
 Kind = UndoableAction.Kind

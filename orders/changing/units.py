@@ -17,7 +17,7 @@ from inventory import reserving
 from inventory.models import Reservation
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.changing import charging, reasons, telling
 from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, obstacle
@@ -27,6 +27,7 @@ from orders.fulfilling.parting_off import part_off_all
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import Order, OrderLine, OrderState, SubOrder, SubOrderLine, SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE, UNDONE
+from orders.telling import timeline
 
 # What nobody has reserved yet is given up first.
 _GIVEN_UP_FIRST = (SubOrderState.BACKORDERED, SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED)

@@ -5,11 +5,12 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.intake.terms import known_carriers
 from orders.locking import lock_order
 from orders.models import Order, OrderState, OrderTerms
+from orders.telling import timeline
 
 _EARLY = (OrderState.AWAITING_PAYMENT, OrderState.IN_REVIEW, OrderState.READY_TO_SPLIT)
 

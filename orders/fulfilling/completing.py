@@ -12,12 +12,13 @@ from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import Stage
-from orders import actors, isolating, kinds, timeline
+from orders import actors, isolating, kinds
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling.trouble import RECEIPT_DENIED
 from orders.locking import lock_order
 from orders.models import Order, OrderEvent, SubOrder, SubOrderState
+from orders.telling import timeline
 
 
 class NotDelivered(OmsError):

@@ -19,13 +19,14 @@ from inventory.sourcing import rulebook, today
 from inventory.sourcing.drawing import by_sku
 from inventory.sourcing.rules import Candidate, Want
 from oms.common.errors import OmsError
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.fulfilling import sourcing
 from orders.fulfilling.plans import Plan
 from orders.intake.terms import carriers_in_use
 from orders.models import DeliveryPromise, SubOrder, SubOrderLine, SubOrderState
 from orders.models.sub_order import IN_WAREHOUSE
+from orders.telling import timeline
 
 MOVABLE = (SubOrderState.ALLOCATED, *IN_WAREHOUSE)
 

@@ -13,7 +13,7 @@ from django.db import connection
 from inventory import reserving
 from inventory.models import MovementNote
 from oms.common.copying import array, records
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.changing import charging
 from orders.fulfilling.parts import (
@@ -29,6 +29,7 @@ from orders.fulfilling.parts import (
     write_lines,
 )
 from orders.models import ChargeCause, OrderEvent, SubOrderState
+from orders.telling import timeline
 
 # A new part holds no stock: what was promised to its units is given back. One that begins as allocated keeps it.
 STATES = (SubOrderState.CANCELLED, SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED)

@@ -40,7 +40,7 @@ from orders.intake.storing import StoredOrder, holds_of
 from orders.models import Hold, PaymentMethod
 from orders.models.order import Promise
 from orders.reviewing import deciding, words
-from orders.story import CHANNEL_CHANGED_THE_PRICE
+from orders.telling.story import CHANNEL_CHANGED_THE_PRICE
 
 _LOST_DIGITS = re.compile(r"[0-9](?:\.[0-9]+)?[Ee](\+?)[0-9]+")
 # Numbers that are no quantities; those that may have an E of their own are only known by the + that Excel writes.

@@ -26,7 +26,7 @@ class OrderEvent(models.Model):
     """One change of an order or of something that belongs to it. Only ever appended.
 
     `kind` and `data` say what happened; `orders.kinds` puts them into words in the reader's language. `sealed` holds
-    what was changed, where that is personal (`orders.timeline.changes_of`).
+    what was changed, where that is personal (`orders.telling.timeline.changes_of`).
     """
 
     # Without a foreign key's cost: events are only added, by statements that read the order; orders are never deleted.

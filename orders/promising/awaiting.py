@@ -19,11 +19,12 @@ from inventory.promising.freight import Measures
 from inventory.promising.offering import Carriage, Parcel
 from oms.common.copying import array, copy_rows
 from oms.common.zones import CHINA
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import job
 from orders.intake.terms import carriers_in_use
 from orders.models import GoodsPromise, SubOrder, SubOrderState
 from orders.promising.measuring import SIZE
+from orders.telling import timeline
 
 NAME = "promise_goods"
 _ACTOR = job(NAME)

@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 from oms.common.door.api import check_version
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
 from orders.actors import Actor
 from orders.kinds import EventKind
 from orders.locking import lock_order
 from orders.models import Exchange, ReturnKind, ReturnLine, ReturnRequest
+from orders.telling import timeline
 
 # The stage above that follows exchanges.
 EXCHANGES = "exchanges"

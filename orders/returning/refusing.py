@@ -9,7 +9,6 @@ from collections.abc import Collection
 from django.db.models import Count, Sum
 from django.utils import timezone
 
-from orders import timeline
 from orders.actors import Actor
 from orders.models import (
     MoneyState,
@@ -27,7 +26,8 @@ from orders.models import (
 from orders.models.return_request import EXPECTED, OPEN_RETURNS
 from orders.models.return_rule import REFUSED_AT_DOOR, Fault
 from orders.returning import counting, kinds
-from orders.timeline import Entry
+from orders.telling import timeline
+from orders.telling.timeline import Entry
 
 
 def open_for(sub_order_ids: Collection[int], actor: Actor) -> None:

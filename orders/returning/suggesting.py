@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from oms.common.copying import array
 from oms.common.states import listed
-from orders import parcels
+from orders.asked import parcels
 from orders.models import ReturnRequest, StrayParcel, SubOrder
 from orders.models.return_request import ENDED_WITHOUT, EXPECTED, ReturnState
 from orders.models.sub_order import ARRIVED

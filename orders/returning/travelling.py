@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import clock, nudging
-from orders import parcels
 from orders.actors import Actor
+from orders.asked import parcels
 from orders.models import PaysOn, ReturnKind, ReturnRequest, ReturnState
 from orders.models.return_request import ENDED_WITHOUT, EXPECTED
 from orders.returning import deciding, kinds, locking, paying

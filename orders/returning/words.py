@@ -3,10 +3,10 @@
 from django.utils.translation import gettext
 
 from oms.merchants.models import ExchangeLeaves
-from orders import story
 from orders.models.exchange import ExchangeEnd
 from orders.models.return_request import Found, PaysWayBack, ReturnKind
 from orders.returning import tracks
+from orders.telling import story
 
 
 def tell_requested(data: story.Data) -> str:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from oms.common.errors import OmsError
 from oms.common.masking import is_masked
 from oms.common.work import nudging
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.fulfilling import waiting
 from orders.intake.checking import Question, address_gaps
@@ -24,6 +24,7 @@ from orders.models.order import OVER
 from orders.models.review import MOST_LEVEL
 from orders.models.sub_order import AT_WAREHOUSE, BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing import words
+from orders.telling import timeline
 
 # Holds that end by themselves; no person may release them.
 ENDS_BY_ITSELF = (Hold.Kind.CANCELLATION, Hold.Kind.UNMATCHED, Hold.Kind.UNDO, Hold.Kind.CHANGE, Hold.Kind.EXCHANGE)

@@ -7,10 +7,11 @@ from typing import Any
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from orders import actors, story
+from orders import actors
 from orders.models import Hold, UndoableAction
 from orders.models.hold import AddressGap, MatchProblem
 from orders.reviewing import facts, shipped
+from orders.telling import story
 
 # Notes of the system on a release; people type theirs.
 ORDER_CANCELLED = "order_cancelled"

@@ -11,9 +11,10 @@ from inventory import counting, holding, reserving, transferring
 from inventory.models import DemandKind, MovementNote, Reservation, Stock
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.models import SubOrder, SubOrderLine, SubOrderState
+from orders.telling import timeline
 
 
 class PromisedElsewhere(OmsError):

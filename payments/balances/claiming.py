@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 from oms.common.errors import FieldError
 from oms.common.money import fen_text, to_fen
 from oms.merchants.models import Merchant
-from orders import timeline
 from orders.actors import Actor
 from orders.intake import tenders
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder
 from orders.intake.refusals import Refusals
 from orders.intake.storing import StoredOrder
+from orders.telling import timeline
 from payments import kinds
 from payments.balances import codes, following, issuing, moving
 from payments.balances.moving import Move

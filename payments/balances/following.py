@@ -17,9 +17,10 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
 from oms.common.money import fen_text
-from orders import actors, timeline
+from orders import actors
 from orders.models import Order, OrderState
 from orders.models.charge import ChargeComponent, OrderCharge
+from orders.telling import timeline
 from payments import kinds
 from payments.balances import moving
 from payments.balances.moving import Move

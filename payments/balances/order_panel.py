@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from oms.common.money import yuan
-from orders import panels
+from orders.asked import panels
 from orders.models import Order
 from payments.models import BalanceKind, BalanceMovement, Instalment, MovementKind, OrderTender
 from payments.taking import forfeiting

@@ -15,9 +15,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
 from oms.common.secrecy import unseal
-from orders import panels
 from orders.admin.actions import posted
 from orders.admin.staff import staff_actor
+from orders.asked import panels
 from orders.models import Order
 from payments.disputing import deciding
 from payments.disputing.deciding import DECISIONS, Entered

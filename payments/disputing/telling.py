@@ -3,9 +3,9 @@
 from oms.common import tickets
 from oms.common.models import TicketResult
 from oms.common.tickets import Trouble
-from orders import timeline
 from orders.actors import Actor
 from orders.models import ActorKind
+from orders.telling import timeline
 from payments import kinds, troubles
 from payments.models import Dispute, DisputeState
 

@@ -19,7 +19,6 @@ from oms.common.errors import ChangedMeanwhile
 from oms.common.money import fen_text, yuan
 from oms.common.work import clock
 from oms.merchants.models import ExchangeLeaves
-from orders import timeline
 from orders.actors import Actor
 from orders.kinds import HELD
 from orders.models import ActorKind, Exchange, Hold, MoneyState, Order, ReturnKind, ReturnRequest, ReturnState
@@ -29,6 +28,7 @@ from orders.returning.exchanging import CannotExchange, NewLine
 from orders.returning.locking import lines_of, lock_return
 from orders.reviewing import words
 from orders.reviewing.holds import open_hold
+from orders.telling import timeline
 from payments.granting import previewing
 from payments.models import Instalment
 from payments.owing import derived

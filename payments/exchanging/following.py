@@ -20,7 +20,7 @@ from oms.common.tickets import TicketKind, Trouble, register_kind
 from oms.common.work import facts, nudging
 from oms.common.work.claiming import Stage
 from oms.merchants.models import ExchangeLeaves
-from orders import actors, isolating, story
+from orders import actors, isolating
 from orders.actors import Actor
 from orders.changing import cancelling
 from orders.locking import lock_order
@@ -40,6 +40,7 @@ from orders.returning import deciding, kinds, locking
 from orders.returning.locking import lock_return
 from orders.reviewing import words
 from orders.reviewing.holds import close_hold
+from orders.telling import story
 from payments.exchanging import beginning, setting_off
 from payments.models import Means, NoticeKind, Refund, RefundState
 from payments.providers import defaults

@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from oms.common.money import fen_text, to_fen, yuan
 from oms.common.work import nudging
-from orders import timeline
 from orders.actors import Actor
 from orders.changing import charging, correcting
 from orders.changing.keeping import Books, FreightBack, Kept, Tenders
@@ -25,6 +24,7 @@ from orders.models import Exchange, Order, OrderCharge
 from orders.models.amounts import Bearer
 from orders.models.charge import ChargeCause, ChargeComponent
 from orders.returning import kinds
+from orders.telling import timeline
 from payments.ledger import posting
 from payments.models import Means, Payment, Refund, RefundState
 

@@ -17,7 +17,6 @@ from oms.common.models import TicketResult
 from oms.common.money import yuan
 from oms.common.tickets import Trouble
 from oms.common.work import nudging
-from orders import timeline
 from orders.actors import Actor
 from orders.changing import charging
 from orders.kinds import EventKind
@@ -25,6 +24,7 @@ from orders.locking import lock_order
 from orders.models import ActorKind, Order, OrderLine
 from orders.models.amounts import Bearer
 from orders.returning import counting, paying
+from orders.telling import timeline
 from payments import kinds, troubles
 from payments.exchanging import setting_off
 from payments.granting import previewing

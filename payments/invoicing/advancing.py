@@ -18,9 +18,10 @@ from oms.common.tickets import Trouble
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue
 from oms.common.work.singly import one_by_one
-from orders import actors, timeline
+from orders import actors
 from orders.locking import lock_orders_of
 from orders.models.terms import InvoiceKind
+from orders.telling import timeline
 from payments import kinds
 from payments.invoicing import documents, planning, services, troubles
 from payments.invoicing.services import Buyer, InvoiceService, Row, Said, Seller, Standing, Submission

@@ -8,13 +8,13 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
 from orders.actors import Actor
 from orders.intake.bodies import InvoiceBody
 from orders.intake.invoices import CheckedInvoice
 from orders.locking import lock_order
 from orders.models import InvoiceRequest
 from orders.models.order import OrderState
+from orders.telling import timeline
 from payments import kinds
 from payments.invoicing import cards, commission, wishes
 from payments.invoicing.writing import cancel

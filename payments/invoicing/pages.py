@@ -30,10 +30,10 @@ from oms.common.desk.lists import DayRangeFilter, KeysetAdmin, NeedsPersonFilter
 from oms.common.errors import OmsError
 from oms.common.files.exporting import Column, Export, register
 from oms.common.templatetags.staff import badge
-from orders import panels
 from orders.admin import privacy
 from orders.admin.actions import posted
 from orders.admin.staff import staff_actor
+from orders.asked import panels
 from orders.models import InvoiceRequest, Order
 from orders.models.terms import InvoiceKind
 from payments.invoicing import asking, buyer_page, cards, commission, links

@@ -16,8 +16,9 @@ from oms.common.models import TicketResult
 from oms.common.tickets import Trouble
 from oms.common.work.claiming import Stage
 from oms.merchants.models import LegalEntity
-from orders import actors, isolating, timeline
+from orders import actors, isolating
 from orders.models import InvoiceRequest
+from orders.telling import timeline
 from payments import kinds
 from payments.invoicing import books, troubles
 from payments.invoicing.books import NOBODY, Book

@@ -17,10 +17,11 @@ from oms.common.work import facts
 from oms.merchants.calls import scopes
 from oms.merchants.models import ApiCredential, EndpointState, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
-from orders import actors, timeline
+from orders import actors
 from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import Order
+from orders.telling import timeline
 from payments import kinds
 from payments.models import Means, NoticeKind, Refund, RefundState
 from payments.providers import defaults

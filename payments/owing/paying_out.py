@@ -11,8 +11,8 @@ from oms.common.errors import OmsError
 from oms.common.models import TicketResult, Topic
 from oms.common.secrecy import seal
 from oms.common.work import facts
-from orders import timeline
 from orders.actors import Actor
+from orders.telling import timeline
 from payments import kinds, troubles
 from payments.models import Means, NoticeKind, PayOut, Refund, RefundState
 from payments.providers import defaults

@@ -13,9 +13,10 @@ from django.utils import timezone
 from oms.common import tickets
 from oms.common.tickets import Trouble
 from oms.common.work import nudging
-from orders import actors, timeline
+from orders import actors
 from orders.models import ChargeCause, Order, OrderCharge, OrderState
 from orders.models.charge import DEPOSITS, KEPT, OF_GONE_UNITS
+from orders.telling import timeline
 from payments import kinds, troubles
 from payments.models import (
     Dispute,

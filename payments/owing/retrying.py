@@ -10,10 +10,11 @@ from oms.common.errors import OmsError
 from oms.common.models import TicketResult
 from oms.common.tickets import TicketKind
 from oms.common.work import nudging
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import Order
+from orders.telling import timeline
 from payments import troubles
 from payments.ledger import posting
 from payments.models import Means, Payment, Refund, RefundState

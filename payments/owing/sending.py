@@ -8,9 +8,9 @@ from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.models import TicketResult
 from oms.common.work import nudging
-from orders import timeline
 from orders.actors import Actor
 from orders.locking import lock_order
+from orders.telling import timeline
 from payments import kinds, troubles
 from payments.models import Refund, RefundState
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 
 from oms.common.zones import CHINA
-from orders import freight
-from orders.freight import Billed, Carried
+from orders.asked import freight
+from orders.asked.freight import Billed, Carried
 from payments.models import BillMatch, BillSource, Outcome
 from payments.reconciling.verdicts import Fresh, Verdict, of, unreadable_or_repeated
 

@@ -6,7 +6,7 @@ Cash is looked for by its waybill first, then by the order's number; a platform'
 
 from collections.abc import Sequence
 
-from orders import parcels
+from orders.asked import parcels
 from payments.models import BillForm, BillSource, Outcome
 from payments.reconciling import books
 from payments.reconciling.books import Held

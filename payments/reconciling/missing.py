@@ -9,7 +9,7 @@ from django.db import connection
 from oms.common.desk.counting import first_id_since
 from oms.common.money import to_fen
 from oms.common.zones import CHINA
-from orders import parcels
+from orders.asked import parcels
 from payments.models import (
     BillForm,
     BillMatch,

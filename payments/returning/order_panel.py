@@ -6,10 +6,10 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from orders import panels
+from orders.asked import panels
+from orders.asked.panels import Action, Panel
 from orders.models import Order, ReturnRequest, SubOrder, SubOrderLine
 from orders.models.sub_order import ARRIVED
-from orders.panels import Action, Panel
 from orders.returning import counting
 from payments.returning.forms import RequestForm
 

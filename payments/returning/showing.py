@@ -9,12 +9,12 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
-from orders import story
 from orders.models import Found, MoneyState, ReturnKind, ReturnRequest, ReturnState
 from orders.models.return_request import MONEY_DONE
 from orders.returning import tracks
 from orders.returning.locking import lines_of
 from orders.returning.terms import Against
+from orders.telling import story
 from payments.models import GrantState, RefundGrant, RefundState
 from payments.returning import granting
 from payments.returning.forms import units_to_pay

@@ -18,9 +18,9 @@ from oms.common.errors import OmsError
 from oms.common.models import FactState, InboundFact, Ticket, TicketResult, TicketState, Topic
 from oms.common.tickets import TicketKind
 from oms.common.work import facts, nudging
-from orders import timeline
 from orders.actors import Actor
 from orders.locking import lock_order
+from orders.telling import timeline
 from payments import kinds, troubles
 from payments.models import NoticeKind, Payment, PaymentState
 from payments.providers import defaults

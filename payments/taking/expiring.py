@@ -7,10 +7,11 @@ from django.db import connection, transaction
 
 from oms.common.models import FactState, Topic
 from oms.common.work.claiming import Stage
-from orders import actors, story
+from orders import actors
 from orders.changing import cancelling
 from orders.locking import lock_orders
 from orders.models import Hold, Order, OrderState
+from orders.telling import story
 from payments.models import NoticeKind, PaymentState
 from payments.owing import owed
 from payments.taking import dropping, forfeiting

@@ -18,12 +18,12 @@ from oms.common.errors import OmsError
 from oms.common.models import TicketResult
 from oms.common.tickets import Trouble
 from oms.common.work import nudging
-from orders import timeline
 from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import ChargeCause, Order, OrderCharge
 from orders.models.charge import ChargeComponent
 from orders.models.terms import DepositTerms
+from orders.telling import timeline
 from payments import kinds, troubles
 from payments.models import Instalment
 

@@ -18,11 +18,11 @@ from oms.common.models import Connection, SystemKind, Topic
 from oms.common.tickets import TicketKind, Trouble
 from oms.common.work import facts
 from oms.common.work.facts import Fact, FactWork, Verdict
-from orders import timeline
 from orders.actors import Actor
 from orders.kinds import REVIEW_STARTED
 from orders.locking import lock_orders
 from orders.models import ActorKind, OrderState
+from orders.telling import timeline
 from payments import kinds, troubles
 from payments.balances import following
 from payments.disputing import asking as asking_about

@@ -16,10 +16,10 @@ from oms.common.secrecy import seal, unseal
 from oms.common.tickets import Trouble
 from oms.common.work import nudging
 from oms.common.zones import CHINA
-from orders import timeline
 from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import OrderState
+from orders.telling import timeline
 from payments import kinds, troubles
 from payments.models import BankTransfer, Payment
 from payments.taking import recording

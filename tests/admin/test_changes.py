@@ -11,7 +11,7 @@ from oms.merchants.webhooks import endpoints
 from orders.actors import Actor
 from orders.changing import readdressing
 from orders.models import ActorKind, OrderEvent
-from orders.timeline import changes_of
+from orders.telling.timeline import changes_of
 from tests import factories
 from tests.admin.conftest import client_of
 

@@ -28,7 +28,6 @@ from oms.common.secrecy import seal
 from oms.doors.loc import creating
 from oms.merchants.models import Channel, WebhookDelivery, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
-from orders import timeline
 from orders.actors import Actor
 from orders.changing import units
 from orders.fulfilling import allocating
@@ -36,6 +35,7 @@ from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import ActorKind, Order, RejectedOrder, ReturnRequest, SkuMatch, SubOrder
+from orders.telling import timeline
 from payments.balances.issuing import Issued
 from payments.models import BalanceAccount, Invoice, Payment, Refund, RowKind, Statement
 from payments.owing import balancing

@@ -14,8 +14,8 @@ from django.utils import timezone
 from oms.common.secrecy import seal
 from oms.merchants.calls import credentials
 from oms.merchants.models import ApiCredential, WebhookEndpoint, WebhookEvent
-from orders import timeline
 from orders.models import Order, OrderEvent
+from orders.telling import timeline
 from payments.granting import limits
 from tests import factories, steps
 from tests.admin.conftest import client_of

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inventory.models import Stock
-from orders import timeline
 from orders.fulfilling import allocating
 from orders.models import Order, OrderEvent, SubOrder
 from orders.reviewing import deciding, holds
+from orders.telling import timeline
 from payments.models import Refund
 from payments.owing import balancing
 from tests import factories, steps

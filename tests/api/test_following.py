@@ -17,9 +17,10 @@ from rest_framework.test import APIClient
 from inventory.models import Sku, Stock
 from logistics.models import Shipment
 from oms.merchants.models import Merchant
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.models import ActorKind
+from orders.telling import timeline
 from payments.models import Invoice, Payment, Refund
 from tests import factories
 from tests.api.calls import errors_of

@@ -8,9 +8,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from logistics.models import Carrier, Shipment, TrackingEvent
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.models import ActorKind, Hold, Order, SubOrder
+from orders.telling import timeline
 from tests import factories
 from tests.api.calls import ORDERS, errors_of, pages
 

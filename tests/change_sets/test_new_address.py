@@ -16,7 +16,7 @@ from orders.changing.sets import drafting
 from orders.changing.sets.drafting import CannotChange
 from orders.fulfilling import allocating
 from orders.models import ChangeSet, Order, OrderEvent, SubOrder
-from orders.timeline import changes_of
+from orders.telling.timeline import changes_of
 from tests import factories, fakes, steps
 from tests.admin.conftest import client_of
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from orders.changing.readdressing import Recipient, change_recipient
 from orders.models import Order, OrderEvent, SubOrder
-from orders.timeline import changes_of
+from orders.telling.timeline import changes_of
 from tests import factories, steps
 from tests.admin.conftest import client_of, stamp_of
 

@@ -14,9 +14,9 @@ from logistics.carriers.recalling.asking import CannotRecall
 from logistics.models import Recall, RecallKind, Shipment
 from oms.common.errors import OmsError, WrongFields
 from oms.common.models import Connection
-from orders import timeline
 from orders.changing.readdressing import Recipient
 from orders.models import Order, OrderEvent
+from orders.telling import timeline
 from payments.models import Refund
 from payments.owing import balancing
 from tests import factories, fakes, steps

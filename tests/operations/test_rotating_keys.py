@@ -35,7 +35,7 @@ from orders.changing import readdressing
 from orders.changing.sets import drafting
 from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder, SubOrder
 from orders.models.notification import BuyerNotification, NotificationContent
-from orders.timeline import changes_of
+from orders.telling.timeline import changes_of
 from payments.invoicing import documents
 from payments.models import BillSource, Dispute, Payment, Refund
 from payments.owing import paying_out
@@ -74,7 +74,7 @@ SEALERS = {
     "orders/intake/terms.py": ["orders_orderterms.receiver_token"],
     "orders/models/change_set.py": ["orders_changeset.sealed"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
-    "orders/timeline.py": ["orders_orderevent.sealed"],
+    "orders/telling/timeline.py": ["orders_orderevent.sealed"],
     "payments/reconciling/importing.py": ["payments_bill.content"],
 }
 COLUMNS = sorted(column for columns in SEALERS.values() for column in columns)

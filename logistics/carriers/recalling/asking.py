@@ -22,12 +22,12 @@ from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.masking import is_masked
 from oms.common.models import Connection
 from oms.common.work import clock, nudging
-from orders import timeline
 from orders.actors import Actor
 from orders.changing import readdressing
 from orders.changing.readdressing import Recipient
 from orders.locking import lock_order
 from orders.models import Order, SubOrder
+from orders.telling import timeline
 
 # By when it should be known what becomes of a parcel that was asked for.
 PATIENCE = timedelta(hours=24)

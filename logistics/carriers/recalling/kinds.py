@@ -4,8 +4,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from logistics.models import RecallKind
-from orders import story
 from orders.kinds import event
+from orders.telling import story
 
 
 def _tell_recall(back: object, elsewhere: object) -> object:

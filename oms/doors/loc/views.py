@@ -22,7 +22,6 @@ from oms.doors.loc.catalogue import sku_of
 from oms.doors.loc.models import LocMessage
 from oms.doors.loc.paying import book_paid
 from oms.doors.loc.words import ORDER_STATUSES, order_status
-from orders import story
 from orders.changing import cancelling
 from orders.fulfilling import completing
 from orders.locking import lock_order
@@ -31,6 +30,7 @@ from orders.models.notification import NotificationContent
 from orders.models.order import OVER
 from orders.stock import changes
 from orders.stock.changes import Change
+from orders.telling import story
 
 _CONFIRMED, _NOT_CONFIRMED = "已确认", "未确认"
 _REPORTABLE = ("待支付", "已支付", "待发货", "已完成", "已取消")

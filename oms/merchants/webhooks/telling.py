@@ -1,6 +1,6 @@
 """Writing news and its deliveries, in the transaction of the change that it tells of.
 
-Apps above say what is news, for whom and in which words (for orders: `orders.events`); here it meets the
+Apps above say what is news, for whom and in which words (for orders: `orders.telling.events`); here it meets the
 endpoints that want it. News that no enabled endpoint wants is not written at all.
 """
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from oms.common.door.schema import ErrorsSerializer
-from orders import kinds, story
+from orders import kinds
 from orders.api import examples
 from orders.api.serializers.cancellation import CancellationSerializer
 from orders.api.serializers.sub_orders import RECIPIENT, RecipientSerializer, SubOrderPartSerializer
@@ -19,7 +19,8 @@ from orders.changing import cancellation
 from orders.models import ActorKind, Hold, Order, OrderEvent, OrderLine, SubOrder
 from orders.models.amounts import Bearer
 from orders.models.shares import SHARES
-from orders.timeline import changes_of
+from orders.telling import story
+from orders.telling.timeline import changes_of
 
 
 class BuyerSerializer(serializers.ModelSerializer):

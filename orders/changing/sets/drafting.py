@@ -22,7 +22,7 @@ from oms.common.models import Team
 from oms.common.money import to_fen
 from oms.common.tickets import TicketKind, Trouble, register_kind
 from oms.common.work import clock, nudging
-from orders import kinds, timeline
+from orders import kinds
 from orders.actors import Actor
 from orders.changing import correcting, units
 from orders.changing import kinds as change_kinds
@@ -49,6 +49,7 @@ from orders.models.order import OVER
 from orders.models.order_link import LinkKind
 from orders.reviewing import words
 from orders.reviewing.holds import close_hold, open_hold
+from orders.telling import timeline
 
 Told = Mapping[str, Any]
 STAGE_NAME = "end_changes"

@@ -24,7 +24,7 @@ from orders.intake.terms import carriers_in_use
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import ActorKind, Order, OrderEvent, OrderLine, PaymentMethod
 from orders.reviewing import holds
-from orders.timeline import changes_of
+from orders.telling.timeline import changes_of
 
 _ACTOR = Actor(ActorKind.JOB, "preview")
 
