@@ -3,6 +3,7 @@ each operation whose own description has none."""
 
 from typing import Any
 
+from oms.telling.gathering import DIGEST
 from orders import kinds
 
 SERVERS = [{"url": "/", "description": "This installation"}]
@@ -47,6 +48,7 @@ def complete(result: dict[str, Any], **_context: object) -> dict[str, Any]:
     result["webhooks"] = {
         news: _webhook(news, meaning) for kind in kinds.known().values() for news, meaning in kind.news.items()
     }
+    result["webhooks"][DIGEST] = _webhook(DIGEST, "What is new for the merchant, gathered as it chose on its pages.")
     for operations in result["paths"].values():
         for operation in operations.values():
             body = BODIES.get(operation.get("operationId", ""))
