@@ -85,7 +85,7 @@ def _merge(world: World) -> Staged:
     skus = list(goods.values_list("sku__code", "sku__merchant__code")[:3])
     if len(skus) < 3:
         raise NotStaged(f"{house.code} has too few goods")
-    Connection.objects.filter(pk=house.connection_id).update(is_active=False)
+    Connection.objects.filter(pk=house.connection.pk).update(is_active=False)
     orders = []
     for place, (sku, merchant) in enumerate(skus):
         lines = [{"sku": sku, "merchant": merchant, "quantity": 1, "unit_price": "9.90"}]
