@@ -1,8 +1,8 @@
 """Whether promises are kept: late risk before they are broken, and what became of them.
 
-Each open promise is looked at when it should have left, when it should be out for delivery, and when it is due. What is
-found is a function of where the sub-order and its parcels are, so that looking again does no harm. Promises are real
-time: a drain does not skip them.
+Each open promise is looked at when it should have left, when it should be out for delivery, and when it is due; one
+that is at risk also once its goods are there, or never will be. What is found is a function of where the sub-order and
+its parcels are, so that looking again does no harm. Promises are real time: a drain does not skip them.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from logistics.models import Direction, ShipmentState
 from oms.common import tickets
 from oms.common.copying import array, text_array
+from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from oms.common.zones import CHINA
 from orders.models import DeliveryPromise, LateRisk, PromiseOutcome, SubOrderState
@@ -151,7 +152,22 @@ def _next_look(one: Watched, now: datetime) -> datetime:
 
 def run(limit: int) -> int:
     """Look at up to `limit` open promises whose time has come; returns how many."""
+    _wake_what_is_over()
     return in_one_transaction(QUEUE, limit, _watch)
+
+
+def _wake_what_is_over() -> None:
+    """Let those at risk be looked at now whose goods arrived or never will: nobody need ring a carrier for them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE orders_deliverypromise SET ready_at = now() WHERE id IN (
+                SELECT p.id FROM orders_deliverypromise p JOIN orders_suborder s ON s.id = p.sub_order_id
+                WHERE p.outcome = '{PromiseOutcome.OPEN}' AND p.risk <> '' AND p.ready_at > now()
+                  AND s.state IN ({listed([*ARRIVED, *UNDONE])})
+                FOR NO KEY UPDATE OF p SKIP LOCKED)
+            """
+        )
 
 
 def _watch(promise_ids: list[int]) -> None:
