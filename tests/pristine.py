@@ -31,6 +31,10 @@ DO $$
 DECLARE t record; columns text;
 BEGIN
     SET LOCAL session_replication_role = replica;
+    -- What is still being written elsewhere is waited for: it would stay.
+    FOR t IN SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' LOOP
+        EXECUTE format('LOCK TABLE public.%I IN SHARE ROW EXCLUSIVE MODE', t.name);
+    END LOOP;
     FOR t IN SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' LOOP
         EXECUTE format('DELETE FROM public.%I', t.name);
     END LOOP;
