@@ -4,8 +4,7 @@ The watch stage only writes what is to be told; a robot that fails never stops i
 sent once more: robots know no key to recognise it by.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -14,29 +13,15 @@ from django.utils.translation import override
 
 from logistics.models import AlertGroup, AlertReceiver, AlertTelling, LogisticsAlert
 from logistics.watching import grouping
-from logistics.watching.robots import Notice
-from logistics.watching.robots.known import ROBOTS
-from oms.common.copying import array, records
-from oms.common.models import Connection
+from logistics.watching.robots import Notice, sending
+from oms.common.copying import records
 from oms.common.work import calling, clock
-from oms.common.work.calling import Call, Outcomes
-from oms.common.work.claiming import Queue
 from oms.common.zones import CHINA
 
 # More of what is late together may be found a moment later: then one message says it all.
 GATHERING = timedelta(minutes=1)
-MOST_A_MINUTE = 20
 # So many of the rows are named in a message.
 MOST_NAMED = 5
-
-QUEUE = Queue(
-    AlertTelling,
-    "q.sent_at IS NULL",
-    unless=f"""(
-        SELECT count(*) FROM logistics_alerttelling told
-        WHERE told.connection_id = q.connection_id AND told.sent_at > statement_timestamp() - interval '1 minute'
-    ) >= {MOST_A_MINUTE}""",
-)
 
 
 def write(groups: Sequence[AlertGroup], now: datetime) -> None:
@@ -82,27 +67,11 @@ def _speaks_from(receiver: AlertReceiver, moment: datetime) -> datetime:
     return end if end > local else end + timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """That a message was taken, or why not."""
-
-    taken: bool
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A message that is to be sent."""
-
-    reference: str
-    notice: Notice
-
-
-def _prepare(telling_ids: Sequence[int]) -> Mapping[int, _Item]:
+def _words(telling_ids: Sequence[int]) -> Mapping[int, Notice]:
     tellings = AlertTelling.objects.filter(pk__in=telling_ids).select_related(
         *("group__carrier", "group__warehouse", "connection__alert_receiver")
     )
-    return {one.pk: _Item(str(one.pk), _word(one)) for one in tellings}
+    return {one.pk: _word(one) for one in tellings}
 
 
 def _word(telling: AlertTelling) -> Notice:
@@ -119,27 +88,6 @@ def _word(telling: AlertTelling) -> Notice:
         return Notice(f"alerts-{group.pk}-{telling.level}", f"{level}: {group.get_kind_display()}", "\n".join(lines))
 
 
-def _ask(link: Connection, items: Sequence[_Item]) -> Mapping[str, _Told]:
-    send = ROBOTS[link.protocol]
-    for item in items:
-        send(link, item.notice)
-    return {item.reference: _Told(True) for item in items}
-
-
-def _finish(outcomes: Outcomes[_Told]) -> None:
-    _mark_sent(outcomes.taken)
-
-
-def _mark_sent(telling_ids: Collection[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE logistics_alerttelling SET sent_at = statement_timestamp(), lease_until = NULL, attempts = 0,"
-            " last_error = '' WHERE id = ANY(%s::bigint[])",
-            [array(telling_ids)],
-        )
-
-
-# One message a call: a failed one repeats no other, and the limit a minute is kept exactly.
-CALL: Call[_Item, _Told] = Call(QUEUE, _prepare, _ask, _finish, most=1)
+CALL = sending.call_for(AlertTelling, "q.sent_at IS NULL", _words)
 STAGE = calling.outside_stage("tell_alerts", CALL)
 run = STAGE.run

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, urlparse
 
 from django.core.exceptions import ValidationError
@@ -80,9 +80,7 @@ def add(merchant: Merchant, wanted: Wanted) -> MerchantReceiver:
 def change(receiver_id: int, wanted: Wanted, *, version: int | None = None) -> None:
     """Change what is told, and where, if an address is given; the means stays. Raises WrongFields, ChangedMeanwhile."""
     row = _locked(receiver_id, version)
-    wanted = Wanted(
-        wanted.name, row.means, wanted.kinds, wanted.every_minutes, wanted.language, wanted.address, wanted.secret
-    )
+    wanted = replace(wanted, means=row.means)
     _check(wanted, needs_address=False)
     row.name, row.language = wanted.name, wanted.language
     row.kinds, row.every_minutes = list(dict.fromkeys(wanted.kinds)), wanted.every_minutes
@@ -154,7 +152,7 @@ def _check(wanted: Wanted, *, needs_address: bool) -> None:
 def _address(link: Connection, wanted: Wanted) -> None:
     """Where the connection leads; it is saved by the caller. Raises WrongFields."""
     means = Means(wanted.means)
-    link.protocol, link.name = means.value, f"{wanted.name[:60]}"
+    link.protocol, link.name = means.value, wanted.name[:60]
     if means == Means.MAIL:
         boxes = [one for one in re.split(r"[\s,，;；]+", wanted.address) if one]
         if not 0 < len(boxes) <= MOST_MAILBOXES or not all(_is_mailbox(one) for one in boxes):
