@@ -33,8 +33,8 @@ COLUMNS = (
     Column(
         "external_number",
         gettext_lazy("External order number"),
-        "原始订单号 电商单号 电商订单号 外部交易号 来源单号 来源订单号 客户订单号 客户单号 商城订单号 渠道单号"
-        " 渠道订单号 订单号 订单编号 外部单号 外部订单号 平台单号 平台订单号 原始单号 交易编号 交易号 主订单编号 主订单号"
+        "原始订单号 电商单号 电商订单号 外部交易号 来源单号 来源订单号 客户订单号 商城订单号"
+        " 渠道单号 订单号 订单编号 外部单号 外部订单号 平台单号 平台订单号 原始单号 交易编号 交易号 主订单编号 主订单号"
         " 订单id 平台订单编号 网店订单号 线上订单号 线上单号 店铺单号 单号 订单编码 交易单号 orderno"
         " ordernumber orderid order externalnumber",
         "external_number",
