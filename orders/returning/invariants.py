@@ -92,6 +92,16 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "what_did_not_come_back_is_the_buyers",
+        "Units that inspection found missing, or in whose place other goods came, are held by the return no longer.",
+        f"""
+        SELECT r.number, l.id, l.quantity, l.open_quantity, sum(f.quantity) AS not_there FROM orders_returnrequest r
+        JOIN orders_returnline l ON l.return_request_id = r.id JOIN orders_returnfinding f ON f.line_id = l.id
+        WHERE f.found NOT IN ({listed(RESTOCKED)})
+        GROUP BY r.id, l.id HAVING l.open_quantity > l.quantity - sum(f.quantity)
+        """,
+    ),
+    Invariant(
         "what_came_back_is_in_the_books_of_stock",
         "Units that inspection found are booked into stock once, by their quality; those of repairs are not.",
         f"""
