@@ -29,7 +29,8 @@ from orders.changing import kinds as change_kinds
 from orders.changing.readdressing import Recipient
 from orders.changing.sets import actions as reading
 from orders.changing.sets import applying
-from orders.changing.sets.actions import Action, Add, Adjust, Appointment, Freight
+from orders.changing.sets.actions import BEYOND, Action, Add, Adjust, Appointment, Freight
+from orders.changing.sets.beyond import Wish
 from orders.changing.stamping import check_stamp
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import (
@@ -53,7 +54,7 @@ from orders.telling import timeline
 
 Told = Mapping[str, Any]
 STAGE_NAME = "end_changes"
-_EARLY = (Recipient, Appointment)
+_EARLY = (Recipient, Appointment, Wish)
 
 NOT_CARRIED_OUT = register_kind(
     TicketKind(
@@ -104,7 +105,9 @@ def reason_of(reason: str) -> str:
 def checked(order: Order, sub_orders: Sequence[SubOrder], wish: Sequence[Told], *, may_price: bool) -> list[Action]:
     """What is wished for, read and checked against the locked order. Raises CannotChange and WrongFields."""
     blocked = obstacle(order)
-    if blocked:
+    # The buyer of an order that is completed may want an invoice, or other goods.
+    is_later = order.state == OrderState.COMPLETED and not order.is_historical
+    if blocked and not (is_later and wish and all(one.get("do") in BEYOND for one in wish)):
         raise CannotChange(blocked)
     rows = list(OrderLine.objects.filter(order=order))
     parts = list(SubOrder.objects.filter(pk__in=[part.pk for part in sub_orders]).prefetch_related("lines"))
@@ -121,7 +124,7 @@ def checked(order: Order, sub_orders: Sequence[SubOrder], wish: Sequence[Told], 
     _check_follower(order, actions)
     removed = sum(one.units for one in actions if isinstance(one, reading.Remove))
     left = sum(line.quantity - gone[line.position] for line in rows)
-    if removed == left and not any(isinstance(one, Add) for one in actions):
+    if removed and removed == left and not any(isinstance(one, Add) for one in actions):
         raise CannotChange(_("Nothing would be left of the order: cancel it instead."), attr="actions")
     return actions
 
@@ -245,7 +248,7 @@ def _carry_out(order: Order, row: ChangeSet, actions: Sequence[Action], actor: A
         after=str(owed.after),
         freight=[str(freight), str(now.freight_amount)] if freight != now.freight_amount else [],
         parts=list(new.values_list("number", flat=True)),
-        what=sorted({_NAMES[type(one)] for one in actions}),
+        what=sorted({one.name if isinstance(one, Wish) else _NAMES[type(one)] for one in actions}),
     )
     nudging.nudge("owing", "review", "split", "allocate", "promise")
     return owed
@@ -265,6 +268,7 @@ _NAMES: Mapping[type, str] = {
     Freight: "freight",
     Recipient: "recipient",
     Appointment: "appointment",
+    reading.Split: "split",
 }
 
 

@@ -18,6 +18,7 @@ from orders.changing.previewing import PromotionLooked, StockBack, look, promoti
 from orders.changing.sets import drafting
 from orders.changing.sets.actions import Action, Add
 from orders.changing.sets.applying import apply
+from orders.changing.sets.beyond import Shown
 from orders.changing.stamping import stamp_of
 from orders.fulfilling.waiting import units_waited_for
 from orders.intake.terms import carriers_in_use
@@ -72,6 +73,7 @@ class SetPreview:
     recipient: dict[str, tuple[str, str]]
     gaps: Sequence[str]
     quote: Quote | None
+    beyond: Sequence[Shown] = ()
 
     @property
     def back(self) -> int:
@@ -124,6 +126,7 @@ def preview(
         recipient=recipient,
         gaps=gaps,
         quote=quote,
+        beyond=owed.beyond,
     )
 
 
