@@ -120,7 +120,7 @@ class GiftRule(Versioned):
 
 # Without the one thing that it names a rule would be about everything: what a rule names is not deleted before it.
 for _many, _name in ((GiftRule.channels, "channel"), (GiftRule.goods, "sku")):
-    _many.through._meta.get_field(_name).remote_field.on_delete = models.PROTECT
+    _many.through._meta.get_field(_name).remote_field.on_delete = models.PROTECT  # type: ignore[union-attr]
 
 
 class GiftGrant(models.Model):

@@ -147,6 +147,7 @@ _CHANGES: Words = {
     "recipient": _("recipient changed"),
     "appointment": _("appointment changed"),
     "split": _("sub-order split"),
+    "merge": _("sub-orders merged"),
     "invoice": _("invoice asked for"),
     "exchange": _("goods exchanged"),
 }

@@ -4,11 +4,12 @@ import pytest
 
 from oms.common.errors import WrongFields
 from orders.changing.sets import beyond, drafting
+from orders.changing.sets.drafting import CannotChange
 from orders.models import ChangeSet, Exchange, InvoiceRequest, Order, OrderEvent, ReturnRequest, SubOrder
 from tests import factories, steps
 from tests.api.calls import ORDERS
 from tests.api.calls import change as call
-from tests.change_sets.helpers import adjust, change, seen
+from tests.change_sets.helpers import add, adjust, change, seen
 from tests.change_sets.test_changing import paid
 from tests.returns.world import install, line_of, many
 
@@ -129,6 +130,32 @@ def test_a_split_is_a_part_of_a_change(shop):
     assert sorted(living) == [1, 2]
     assert refused(order, split | {"sub_order": "1"}) == {"actions.0.sub_order": "not_found"}
     assert steps.broken_invariants() == []
+
+
+def test_a_merge_is_a_part_of_a_change(shop):
+    one, other = (paid(shop, (shop.sku, 3, "10.00"), split=True) for _ in range(2))
+    numbers = [SubOrder.objects.get(order=order).number for order in (one, other)]
+    merge = {"do": "merge", "sub_order": numbers[0], "together_with": numbers[1:]}
+
+    seen(one, merge, adjust("-1.00"))
+    assert not SubOrder.objects.filter(merge_group__isnull=False).exists()
+    with pytest.raises(CannotChange, match="paid first"):
+        change(one, merge, add(shop.other_sku))
+    change(one, merge, adjust("-1.00"))
+
+    assert SubOrder.objects.filter(merge_group__isnull=False).count() == 2
+    assert OrderEvent.objects.get(kind="changed").data["what"] == ["adjust", "merge"]
+    assert steps.broken_invariants() == []
+
+
+def test_only_what_is_the_merchants_own_is_merged(shop):
+    one = paid(shop, (shop.sku, 3, "10.00"), split=True)
+    stranger = factories.make_shop()
+    other = paid(stranger, (stranger.sku, 3, "10.00"), split=True)
+    number = SubOrder.objects.get(order=one).number
+    for named in ([SubOrder.objects.get(order=other).number], [number], [], "x"):
+        merge = {"do": "merge", "sub_order": number, "together_with": named}
+        assert refused(one, merge) == {"actions.0.together_with": "not_found"}
 
 
 def test_by_the_api_an_invoice_takes_its_own_scope_and_many_orders_are_changed_at_once(shop):

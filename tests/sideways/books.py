@@ -87,8 +87,8 @@ def check_returns() -> None:
     have it back."""
     there: Counter[int] = Counter()
     stays: Counter[int] = Counter()
-    for line, found, units in ReturnFinding.objects.values_list("line", "found", "quantity"):
-        (there if found in RESTOCKED else stays)[line] += units
+    for key, found, units in ReturnFinding.objects.values_list("line", "found", "quantity"):
+        (there if found in RESTOCKED else stays)[key] += units
     given: Counter[int] = Counter()
     rows = ReturnLine.objects.select_related("return_request")
     for line in rows:

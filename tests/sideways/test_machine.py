@@ -26,6 +26,8 @@ from orders.changing.sets import drafting
 from orders.changing.sets import previewing as looking
 from orders.fulfilling import dividing
 from orders.models import ChangeSet, Exchange, GiftRule, Hold, MergeGroup, Order, ReturnRequest, SubOrder
+from orders.models.return_request import ENDED_WITHOUT
+from orders.models.sub_order import LEFT_WAREHOUSE
 from orders.reviewing import holds
 from payments.models import Payment
 from payments.taking import closing, differences
@@ -418,6 +420,9 @@ class Sideways(Buyers):
         for exchange in Exchange.objects.filter(ended_at__isnull=False, new_order__isnull=False):
             assert exchange.new_order
             assert steps.state_of(exchange.new_order) == "cancelled", "given up, and sent all the same"
+        for exchange in Exchange.objects.filter(ended_at=None, return_request__state__in=ENDED_WITHOUT):
+            left = SubOrder.objects.filter(order=exchange.new_order_id, state__in=LEFT_WAREHOUSE)
+            assert exchange.new_order_id is None or left.exists(), "nothing comes back, and it is sent all the same"
 
 
 @pytest.mark.django_db

@@ -52,7 +52,13 @@ class ActionSerializer(serializers.Serializer):
     phone = LineField(max_length=40, required=False, help_text="`recipient`")
     region_code = LineField(max_length=6, required=False, help_text="`recipient`: GB/T 2260, a county.")
     address = LineField(max_length=200, required=False, help_text="`recipient`")
-    sub_order = LineField(max_length=32, required=False, help_text="`split`, `exchange`: the sub-order's number.")
+    sub_order = LineField(max_length=32, required=False, help_text="`split`, `merge`, `exchange`: its number.")
+    together_with = serializers.ListField(
+        child=LineField(max_length=32),
+        max_length=20,
+        required=False,
+        help_text="`merge`: numbers of sub-orders of other orders, which go in one parcel with it.",
+    )
     units = UnitsOfLineSerializer(many=True, required=False, help_text="`split`, `exchange`: units of its lines.")
     return_reason = LineField(
         max_length=40, required=False, help_text="`exchange`: the code of a reason of returns, such as `no_reason`."

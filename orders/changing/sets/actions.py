@@ -10,6 +10,7 @@ As JSON each is an object whose `do` says what it is:
     {"do": "recipient", "name": …, "phone": …, "region_code": …, "address": …}
     {"do": "appointment", "delivery_from": TIME, "delivery_until": TIME}                 null: no appointment any more
     {"do": "split", "sub_order": NUMBER, "units": [{"line": 1, "quantity": 1}]}          these go by themselves
+    {"do": "merge", "sub_order": NUMBER, "together_with": [NUMBER]}                      with sub-orders of other orders
     {"do": "invoice", "invoice": {"title_type": "company", "title": …}}                  as when an order comes in
     {"do": "exchange", "sub_order": NUMBER, "units": […], "return_reason": CODE,         units that the buyer has,
         "goods": [{"sku": CODE, "quantity": 1}]}                                         for these; none: the same again
@@ -21,6 +22,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -94,10 +96,25 @@ class Split:
     units: Mapping[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Sub-orders (ids), of which one is the order's, that go in one parcel."""
+
+    sub_order_ids: tuple[int, ...]
+
+
 # What apps above carry out; also of an order that is completed.
 BEYOND = ("invoice", "exchange")
-NAMES = ("add", "gift", "quantity", "adjust", "freight", "recipient", "appointment", "split", *BEYOND)
-Action = Add | Remove | Adjust | Freight | Recipient | Appointment | Split | Wish
+NAMES = ("add", "gift", "quantity", "adjust", "freight", "recipient", "appointment", "split", "merge", *BEYOND)
+Action = Add | Remove | Adjust | Freight | Recipient | Appointment | Split | Merge | Wish
+
+
+def others_of(order: Order, told: Sequence[Mapping[str, Any]]) -> QuerySet[SubOrder]:
+    """The sub-orders of other orders of the shop's merchant that the actions name."""
+    named = [one.get("together_with") for one in told if one.get("do") == "merge"]
+    numbers = {str(number)[:32] for numbers in named if isinstance(numbers, list) for number in numbers[:MOST_ACTIONS]}
+    rows = SubOrder.objects.filter(number__in=numbers, order__channel__merchant=order.channel.merchant_id)
+    return rows.exclude(order=order.pk).order_by("pk")
 
 
 def units_of(part: SubOrder, told: Any) -> dict[int, int]:
@@ -187,10 +204,27 @@ class _Reader:
             return None
         return found if name != "invoice" or self._once(place, "do", name) else None
 
-    def _split(self, place: int, one: Mapping[str, Any]) -> Split | None:
+    def _part(self, place: int, one: Mapping[str, Any]) -> SubOrder | None:
         part = SubOrder.objects.filter(order=self.order, number=str(one.get("sub_order", ""))).first()
         if part is None:
             self.refuse(place, "sub_order", "not_found", _("The order has no such sub-order."))
+        return part
+
+    def _merge(self, place: int, one: Mapping[str, Any]) -> Merge | None:
+        part, numbers = self._part(place, one), one.get("together_with")
+        if part is None:
+            return None
+        found = {other.number: other.pk for other in others_of(self.order, [one])}
+        if not isinstance(numbers, list) or not numbers or set(numbers) - found.keys():
+            text = _("Name sub-orders of other orders of the same merchant.")
+            self.refuse(place, "together_with", "not_found", text)
+            return None
+        key = ("merge", part.pk)
+        return Merge((part.pk, *found.values())) if self._once(place, "sub_order", key) else None
+
+    def _split(self, place: int, one: Mapping[str, Any]) -> Split | None:
+        part = self._part(place, one)
+        if part is None:
             return None
         try:
             units = units_of(part, one.get("units"))

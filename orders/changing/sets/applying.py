@@ -13,11 +13,11 @@ from django.db.models import F, Sum
 from django.db.models.functions import Coalesce, Now
 
 from orders.actors import Actor
-from orders.changing import charging, readdressing
+from orders.changing import charging, merging, readdressing
 from orders.changing.readdressing import Recipient
 from orders.changing.reasons import Why
 from orders.changing.sets import adding, beyond, pricing
-from orders.changing.sets.actions import Action, Add, Adjust, Appointment, Freight, Remove, Split
+from orders.changing.sets.actions import Action, Add, Adjust, Appointment, Freight, Merge, Remove, Split
 from orders.changing.sets.beyond import Shown, Wish
 from orders.changing.units import cancel_units
 from orders.fulfilling import dividing
@@ -65,6 +65,9 @@ def apply(order: Order, actions: Sequence[Action], *, reason: str, reference: st
             _appoint(order.pk, action)
         elif isinstance(action, Split):
             dividing.divide(action.sub_order_id, action.units, actor=actor)
+    for action in actions:
+        if isinstance(action, Merge):
+            merging.merge(action.sub_order_ids, actor=actor)
     shown = [beyond.carry_out(order, action, actor=actor) for action in actions if isinstance(action, Wish)]
     owed = Owed(before, charging.owed(order.pk), shown)
     if order.payment_method != PaymentMethod.COD:

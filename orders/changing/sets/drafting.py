@@ -32,7 +32,7 @@ from orders.changing.sets import applying
 from orders.changing.sets.actions import BEYOND, Action, Add, Adjust, Appointment, Freight
 from orders.changing.sets.beyond import Wish
 from orders.changing.stamping import check_stamp
-from orders.locking import lock_order, lock_sub_orders
+from orders.locking import lock_order, lock_orders_of, lock_sub_orders
 from orders.models import (
     OPEN_SETS,
     WAITING_SETS,
@@ -140,6 +140,15 @@ def _check_follower(order: Order, actions: Sequence[Action]) -> None:
         )
 
 
+def lock_all(order_id: int, wish: Sequence[Told], *, version: int | None) -> Order:
+    """The locked order; orders whose sub-orders are to go with its own are locked with it, the first first. Raises
+    ChangedMeanwhile."""
+    if any(one.get("do") == "merge" for one in wish):
+        own = Order.objects.select_related("channel").get(pk=order_id)
+        lock_orders_of(reading.others_of(own, wish) | SubOrder.objects.filter(order=order_id))
+    return lock_order(order_id, version=version)
+
+
 def open_set(order_id: int) -> ChangeSet | None:
     """The order's change that is drafted or waits for its payment."""
     return ChangeSet.objects.filter(order=order_id, state__in=OPEN_SETS).first()
@@ -203,7 +212,7 @@ def change(
 
     Raises CannotChange, ChangedMeanwhile, WrongFields, and what the single changes raise.
     """
-    order = lock_order(order_id, version=version)
+    order = lock_all(order_id, wish, version=version)
     sub_orders = lock_sub_orders(order_id)
     check_stamp(order, sub_orders, stamp)
     row = save(order_id, wish, reason=reason, actor=actor, set_version=set_version, may_price=may_price)
@@ -213,6 +222,9 @@ def change(
     told = _carry_out(order, row, actions, actor)
     if told.more > 0 and asks_first:
         transaction.savepoint_rollback(tried)
+        if any(isinstance(one, reading.Merge) for one in actions):
+            # The others would not wait, and are not locked once it is paid.
+            raise CannotChange(_("It has to be paid first: merge the parcels apart from it."), attr="actions")
         _ask_for_balance(order, row, told.more, actor)
     else:
         transaction.savepoint_commit(tried)
@@ -269,6 +281,7 @@ _NAMES: Mapping[type, str] = {
     Recipient: "recipient",
     Appointment: "appointment",
     reading.Split: "split",
+    reading.Merge: "merge",
 }
 
 
