@@ -71,7 +71,8 @@ INVARIANTS = (
         JOIN orders_returnline l ON l.return_request_id = r.id
         WHERE r.state IN ({listed(ENDED_WITHOUT)}) OR r.kind = '{ReturnKind.REFUSED_AT_DOOR}'
            OR r.kind = '{ReturnKind.REPAIR}' AND r.state = '{ReturnState.CLOSED}'
-           OR r.kind = '{ReturnKind.REFUND_ONLY}' AND r.money_state = '{MoneyState.GRANTED}'
+           OR r.kind = '{ReturnKind.REFUND_ONLY}'
+              AND (r.money_state = '{MoneyState.GRANTED}' OR r.state = '{ReturnState.CLOSED}')
         GROUP BY r.id HAVING sum(l.open_quantity) > 0
         """,
     ),

@@ -46,14 +46,15 @@ _THERE = (50, 50, 1)
 # Where openings begin, and the openings: what must not depend on whether Hypothesis happens upon it.
 _OPENS_AT = {
     **dict.fromkeys(("returning", "ending", "exchanging"), "delivered"),
-    **dict.fromkeys(("merging", "dearer"), "reserved"),
+    **dict.fromkeys(("merging", "dearer", "divided"), "reserved"),
     **dict.fromkeys(("cancelling", "given_up", "in_part"), "sent"),
 }
 _OPENINGS = [
     *(("merging", then) for then in ("unmerge", "cancel", "hold", "recipient", "leave")),
     *(("returning", "return_and_refund", found, "5") for found in ("damaged", "missing", "wrong", "good")),
     ("returning", "refund_only", "good", "3"),
-    *(("ending", far, how) for far, how in (("1", "0"), ("0", "1"), ("4", "3"))),
+    *(("ending", "return_and_refund", far, how) for far, how in (("1", "0"), ("0", "1"), ("4", "3"))),
+    ("ending", "refund_only", "1", "3"),
     *(("exchanging", other, far) for other, far in (("0", "0"), ("1", "5"))),
     *(("dearer", between, less) for between, less in (("", "0"), ("", "1"), ("discard", "0"), ("late", "0"))),
     ("dearer", "leave", "0"),
@@ -62,6 +63,7 @@ _OPENINGS = [
     ("cancelling", "cancel_part", "goes on"),
     ("given_up",),
     ("in_part",),
+    ("divided",),
 ]
 # How far the orders are when it begins.
 _PLACES = ("placed", "reserved", "merged", "sent", "shipped", "delivered")
@@ -150,8 +152,8 @@ class Sideways(Buyers):
                 self.give_back(0, 2, how[0], (how[1], how[1]), int(how[2]))
                 assert ReturnRequest.objects.exists()
             case "ending":
-                self.give_back(0, 2, "return_and_refund", ("good", "good"), int(how[0]))
-                self.return_ends(0, int(how[1]))
+                self.give_back(0, 2, how[0], ("good", "good"), int(how[1]))
+                self.return_ends(0, int(how[2]))
                 assert ReturnRequest.objects.exists()
             case "exchanging":
                 self.exchange(0, 1, int(how[0]), ("good", "good"), int(how[1]), pays=True)
@@ -174,6 +176,9 @@ class Sideways(Buyers):
             case "in_part":
                 self.leave_in_part(0)
                 self.go_on()
+            case "divided":
+                self.divide(0)
+                self.cancel_units(0, 0, 2)
 
     def place(self, quantities: tuple[int, ...], **more: Any) -> None:
         """An order comes in, and is paid where it is to be paid first."""
