@@ -291,6 +291,22 @@ RETURN_OF_LINE = (
         ),
         (
             f"{RETURN_OF_LINE}; INSERT INTO orders_returnfinding (line_id, found, quantity)"
+            " SELECT id, 'missing', 1 FROM orders_returnline",
+            "what_did_not_come_back_is_the_buyers",
+        ),
+        (
+            "INSERT INTO orders_changeset"
+            " (order_id, number, state, actions, reason, actor_kind, actor, ended_at, version)"
+            " VALUES (%(order)s, 'C1', 'discarded', '[]', '', 'staff', 'x', now(), 0);"
+            " INSERT INTO payments_payment (number, order_id, change_set_id, means, state, amount, captured_amount,"
+            " attempts, last_error, lease_token, connection_id)"
+            " SELECT o.number || '-P9', o.id, c.id, 'online', 'pending', 1, 0, 0, '', 0,"
+            " (SELECT min(id) FROM common_connection)"
+            " FROM orders_order o JOIN orders_changeset c ON c.order_id = o.id WHERE o.id = %(order)s",
+            "balances_of_ended_changes_are_not_asked_for",
+        ),
+        (
+            f"{RETURN_OF_LINE}; INSERT INTO orders_returnfinding (line_id, found, quantity)"
             " SELECT id, 'good', 1 FROM orders_returnline; UPDATE orders_returnrequest SET state = 'inspected',"
             " inspected_at = now(), received_at = now(), warehouse_id = (SELECT min(id) FROM inventory_warehouse)",
             "what_came_back_is_in_the_books_of_stock",
