@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from inventory.models.sourcing import Need, OnNone, OnPartial, Sort
@@ -82,7 +83,8 @@ class Rule:
         return self.min_value_fen is not None or self.max_value_fen is not None or self.min_part_fen > 0
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: what follows from the rules is worked out once, and asked for each sub-order.
+@dataclass(frozen=True)
 class Rules:
     """An active rule set; 0 is the built-in one."""
 
@@ -90,22 +92,22 @@ class Rules:
     rules: tuple[Rule, ...]
     moves_after_cutoff: bool = False
 
-    @property
+    @cached_property
     def asks_about_the_day(self) -> bool:
         """See Rule."""
         return any(rule.asks_about_the_day for rule in self.rules)
 
-    @property
+    @cached_property
     def asks_about_the_way(self) -> bool:
         """See Rule."""
         return any(rule.asks_about_the_way for rule in self.rules)
 
-    @property
+    @cached_property
     def asks_for_values(self) -> bool:
         """See Rule."""
         return any(rule.asks_for_values for rule in self.rules)
 
-    @property
+    @cached_property
     def takes_room(self) -> bool:
         """Whether who is chosen must have a place of its day."""
         return any(Need.ROOM_TODAY in rule.needs for rule in self.rules)
