@@ -13,7 +13,6 @@ from logistics.carriers import dispatching, tracking
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Recall, Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending
-from oms.common.invariants import check
 from oms.common.models import Connection, Ticket, TicketState, Topic
 from oms.common.secrecy import seal
 from oms.common.work import clock, facts
@@ -27,6 +26,7 @@ from orders.reviewing import deciding
 from payments.providers.defaults import default_connection
 from payments.taking import noticing, requesting
 from tests import factories, fakes
+from tests.invariants import check
 
 STAFF = Actor(ActorKind.STAFF, "li")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

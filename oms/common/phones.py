@@ -20,7 +20,13 @@ _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _DASHES = re.compile("[\u2010-\u2015\u2212\u30fc\u2500]")
 _PLAIN = re.compile(r"1[3-9]\d{9}", re.ASCII)
 _EXTENSION = re.compile(
-    r"(?:\s*(?:转|分机号?|ext\.?|x|#|\*|,|;)\s*:?\s*|\s*-\s*|\s*\[)(\d{1,6})\]?$", re.ASCII | re.IGNORECASE
+    r"\s*(?:\(?(?:转|分机号?|ext\.?|x|#|\*|,|;)\s*:?|-|\[)\s*(\d{1,6})[\])]?$", re.ASCII | re.IGNORECASE
+)
+_BRACKETS = str.maketrans("【】〔〕", "[][]")
+# What some write into the number's own field before it.
+_LABEL = re.compile(
+    r"^(?:联系|收[货件]人?)?(?:手机号码|电话号码|手机号?|电话|tel(?:ephone)?|mobile|phone)\.?\s*:?\s*(?=[\d+(])",
+    re.IGNORECASE,
 )
 _PUNCTUATION = re.compile(r"(?<=[\d)])[\s\-./·_]+(?=[\d(])|[()]", re.ASCII)
 _INTERNATIONAL = re.compile(r"(?:\+|00)\s*(\d+)", re.ASCII)
@@ -36,7 +42,7 @@ def normal_form(text: str) -> str | None:
     """The number in the one form, at most 20 characters; None where the text is no phone number."""
     if _PLAIN.fullmatch(text):
         return text
-    clean = clean_text(text)
+    clean = _LABEL.sub("", clean_text(text).translate(_BRACKETS), count=1)
     # A hyphen stands before an extension, but between the groups of a number too: what is a number as a whole is one.
     if number := _number(clean):
         return number

@@ -14,6 +14,7 @@ from orders.intake.beside import contradicted, read_beside
 from orders.intake.contacts import name_before, split_contact
 from orders.intake.divisions import Divisions, Place, divisions
 from orders.intake.scanning import FAR, FAR_FILLER, Located, begins, forms, gap, locate
+from orders.intake.slips import read_past
 from orders.intake.traditional import simplified
 
 MOST_CANDIDATES = 12
@@ -99,6 +100,8 @@ def read_text(text: str, known: Divisions) -> ParsedAddress:
         located, address, folded = _behind_a_place(located, address, folded, start, known)
     if located.place is None and (beside := read_beside(located, address[start:], known)):
         located, address, start = beside.located, beside.text, 0
+    if located.place is None and not located.gone and (past := read_past(address, start, known)):
+        located, address = past
     if located.place and contradicted(located.place, address[start:]):
         located, address = Located(None, start, (located.place,)), contact.address
     if located.place is None:

@@ -13,9 +13,13 @@ from oms.common.zones import CHINA
 
 MOST = Decimal(10**12)
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]+)?")
-_MONEY = re.compile(r"^(?:¥|RMB|CNY|人民币)|(?:元|RMB|CNY)$", re.IGNORECASE)
-_UNITS = re.compile(r"(?:件|个|只|份|套|箱|盒|瓶|袋|包|条|台|双|张|本|支|pcs|pc)$", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]+)?|\.[0-9]+)")
+_MONEY = re.compile(r"^(?:¥|RMB|CNY|人民币)|(?:元|¥|RMB|CNY)$", re.IGNORECASE)
+# Not 打 (a dozen), 斤 and the like, which say how many units there are in it, or none.
+_UNITS = re.compile(
+    r"(?:[件个只份套箱盒瓶袋包条台双张本支组罐桶把提卷块枚根片对朵株盆听棵颗粒贴幅册辆部顶副盏床杯碗串扎板排]|pcs|pc|ea)$",
+    re.IGNORECASE,
+)
 _TIMES = re.compile(r"^[x×*]\s*(?=\d)", re.IGNORECASE)
 _LINE_BREAKS = re.compile(r"\s*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+\s*")
 
@@ -69,16 +73,22 @@ _SERIALS = range(36526, 73051)
 _EXCEL_BEGINS = datetime(1899, 12, 30, tzinfo=CHINA)
 _COMPACT = re.compile(r"(20[0-9]{2})([0-9]{2})([0-9]{2})(?:[ T]?([0-9]{2}):?([0-9]{2})(?::?([0-9]{2}))?)?")
 _EPOCH = re.compile(r"1[0-9]{9}(?:[0-9]{3})?")
+# Weekdays in front, names of China's time behind: what programs write beside a time.
+_DAY_NOISE = re.compile(
+    r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+(?=\d|[a-z])|\s*\((?:中国标准时间|china standard time|cst)\)$"
+    r"|(?<=[+-]0800)\s+CST$|\s*\[?Asia/Shanghai\]?$",
+    re.IGNORECASE,
+)
 _HALF = r"(?:(?P<{0}>上午|下午|中午|晚上|傍晚|早上|早晨|凌晨|am|pm|a\.m\.|p\.m\.)\s*)?"
 _TIME = re.compile(
     r"(?P<year>[0-9]{4})\s*[-/.年]\s*(?P<month>[0-9]{1,2})\s*[-/.月]\s*(?P<day>[0-9]{1,2})\s*[日号]?"
     r"(?:\s*\(?(?:星期|周|礼拜)[一二三四五六日天]\)?)?"
-    r"(?:(?:\s*[T,]\s*|\s+|(?<=[日号五六日天一二三四)]))"
+    r"(?:(?:\s*[T,_]\s*|\s+|(?<=[日号五六日天一二三四)]))"
     + _HALF.format("before")
     + r"(?P<hour>[0-9]{1,2})\s*(?:[:时点]\s*(?:(?P<minute>[0-9]{1,2})|(?P<half>半)|(?P<quarter>[一三]刻))?\s*分?)"
     r"(?:\s*:?\s*(?P<second>[0-9]{1,2})(?P<fraction>\.[0-9]{1,9})?\s*秒?)?\s*"
     + _HALF.format("after")
-    + r"(?P<zone>Z|UTC|GMT|北京时间|\(北京时间\)|(?:UTC|GMT)?[+-][0-9]{1,2}:?(?:[0-9]{2})?)?)?",
+    + r"(?P<zone>Z|UTC|GMT|北京时间|\(北京时间\)|\(?(?:UTC|GMT)?[+-][0-9]{1,2}:?(?:[0-9]{2})?\)?)?)?",
     re.IGNORECASE,
 )
 _LATE = ("下午", "晚上", "傍晚", "pm", "p.m.")
@@ -87,7 +97,7 @@ _LATE = ("下午", "晚上", "傍晚", "pm", "p.m.")
 def moment(text: str) -> datetime:
     """The time that the cell says, in China's time unless it names a zone: ISO forms, 年月日 and 时分秒, digits alone,
     seconds since 1970, and the days since 1899 that a date is to Excel. Raises NoValue."""
-    text = _with_number(plain(text))
+    text = _with_number(_DAY_NOISE.sub("", plain(text)))
     try:
         return _serial(text) or _epoch(text) or _compact(text) or _written(text)
     except (ValueError, OverflowError) as error:
@@ -139,7 +149,7 @@ def _written(text: str) -> datetime:
 
 
 def _zone(text: str) -> tzinfo:
-    offset = re.search(r"([+-])([0-9]{1,2}):?([0-9]{2})?$", text)
+    offset = re.search(r"([+-])([0-9]{1,2}):?([0-9]{2})?\)?$", text)
     if offset:
         sign = -1 if offset[1] == "-" else 1
         return timezone(sign * timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0)))
@@ -149,8 +159,8 @@ def _zone(text: str) -> tzinfo:
 # --- Words of payment
 
 _ENGLISH_DAY = re.compile(
-    r"(?:(?P<day>\d{1,2})(?:st|nd|rd|th)?\s+(?P<month>[A-Za-z]{3,9})\.?|(?P<month2>[A-Za-z]{3,9})\.?\s+(?P<day2>\d{1,2})(?:st|nd|rd|th)?)"
-    r",?\s+(?P<year>\d{4})(?:,?\s+(?:at\s+)?(?P<time>\d.*))?"
+    r"(?:(?P<day>\d{1,2})(?:st|nd|rd|th)?[\s-]+(?P<month>[A-Za-z]{3,9})\.?|(?P<month2>[A-Za-z]{3,9})\.?\s+(?P<day2>\d{1,2})(?:st|nd|rd|th)?)"
+    r"(?:,?\s+|-)(?P<year>\d{4})(?:,?\s+(?:at\s+)?(?P<time>\d.*))?"
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
@@ -172,6 +182,9 @@ _PREPAID = re.compile(
     r"支付宝|微信|银联|云闪付|网银|在线|线上|网上支付|网付|信用卡|借记卡|储蓄卡|银行卡|花呗|白条|京东支付|京东钱包|抖音支付|多多支付|"
     r"快捷支付|网上银行|组合支付|混合支付|代付|月付|先用后付|信用付|数字货币|积分支付|优惠券支付|礼品卡|购物卡|giftcard|免支付|0元购|"
     r"财付通|快钱|余额|零钱|钱包|预付|预存|款到发货|先款后货|先付|转账|汇款|数字人民币|alipay|wechat|weixin|wxpay|tenpay|"
+    r"一网通|亲密付|分期|(?:google|samsung|huawei|amazon|shop|jd|meituan|douyin)pay|"
+    # A wallet of whatever name; what is paid at the door, later or nobody knows how is none.
+    r"(?<!线下)(?<!现场)(?<!现金)(?<!当面)(?<!到店)(?<!上门)(?<!其他)(?<!其它)(?<!不)(?<!未)(?<!待)(?<!后)(?<!月结)(?<!账期)(?<=..)支付$|"
     r"unionpay|paypal|visa|mastercard|applepay|creditcard|stripe|shopifypayments|online|prepaid|banktransfer"
 )
 
@@ -205,23 +218,23 @@ _CALM = re.compile(
 )
 _UNCLEAR = re.compile(
     r"部分(?:退|发|关闭|取消)|partial|(?:申请|请求|待|等待|正在)(?:退|取消|售后)|(?:退款|退货|售后|取消|关闭)(?:处理)?中"
-    r"|退款申请|退款待|取消申请|售后待|申请售后|售后完成|换货|锁定|挂起|暂停|冻结|风控|待成团|拼团中|未成团|拆单|已合并|locked|onhold|waitselleragree|waitbuyerreturn|等待(?:卖家|商家|买家)(?:同意|处理|退)"
+    r"|退款申请|退款待|取消申请|售后待|申请售后|售后完成|换货|锁定|挂起|暂停|冻结|风控|待成团|拼团中|未成团|拆单|已合并|介入|纠纷|仲裁|投诉|争议|locked|disput|chargeback|onhold|waitselleragree|waitbuyerreturn|等待(?:卖家|商家|买家)(?:同意|处理|退)"
 )
 _CLOSED = re.compile(
-    r"关闭|取消|作废|已删除|交易失败|退款|已退|退货|closed|cancel|refunded|void|trash|^failed$|deleted"
+    r"关闭|取消|作废|已删除|交易失败|退款|已退|退货|过期|失效|closed|cancel|expired|refunded|void|trash|^failed$|deleted"
 )
 # What is over whatever else it says: a deadline of payment ended it.
 _ENDED = re.compile(r"(?:订单|交易|超时|已)(?:关闭|取消)|已?作废|撤单|删除")
 _SHIPPED = re.compile(
-    r"(?<!待)(?:已发货|已出库|已签收|已收货|已妥投|已送达|已完成|交易成功|交易完成|订单完成)|待收货|(?:等待|待)(?:买家)?确认收货|运输中|派送中|拒收"
+    r"(?<!待)(?:已发货|已出库|已签收|已收货|已妥投|已送达|已完成|交易成功|交易完成|订单完成)|待收货|(?:等待|待)(?:买家)?确认收货|(?:运输|转运|派送|派件|配送)中|在途|已(?:揽收|揽件|取件|派送|派件|寄出)|(?:揽收|揽件)成功|拒收"
     r"|^shipped|^delivered|^completed?$|^fulfilled|finished|tradesuccess|waitbuyerconfirm|^archived"
 )
 _UNPAID = re.compile(
-    r"(?:待|未|等待)(?:买家)?(?:付款|支付|付)|(?:付款|支付)(?:失败|中)|定金|unpaid|waitbuyerpay|nocreatepay|^pending|^authori[sz]ed"
+    r"(?:待|未|等待)(?:买家)?(?:付款|支付|付)|(?:付款|支付)(?:失败|中|超时)|定金|unpaid|waitbuyerpay|nocreatepay|^pending|^authori[sz]ed"
 )
 _PAID = re.compile(
-    r"已付|已支付|已收款|(?:买家)?(?:付款|支付|收款)(?:成功|完成)|付清|待发货|(?:等待|待)(?:卖家|商家)?(?:发货|出库|配货|揽收|拣货|打单|审核发货)"
-    r"|备货中|配货中|拣货中|^paid|^processing|waitsellersend|sellerstockout|awaitingshipment"
+    r"已付|已支付|已收款|(?:买家)?(?:付款|支付|收款)(?:成功|完成)|付清|待发货|(?:等待|待)(?:卖家|商家)?(?:发货|出库|配货|揽收|揽件|取件|拣货|打单|审核发货)|已(?:打单|配货|拣货)"
+    r"|备货中|配货中|拣货中|^paid|^processing|waitsellersend|sellerstockout|awaitingshipment|^unshipped"
 )
 
 

@@ -33,7 +33,8 @@ COLUMNS = (
     Column(
         "external_number",
         gettext_lazy("External order number"),
-        "订单号 订单编号 外部单号 外部订单号 平台单号 平台订单号 原始单号 交易编号 交易号 主订单编号 主订单号"
+        "原始订单号 电商单号 电商订单号 外部交易号 来源单号 来源订单号 客户订单号 商城订单号"
+        " 渠道单号 订单号 订单编号 外部单号 外部订单号 平台单号 平台订单号 原始单号 交易编号 交易号 主订单编号 主订单号"
         " 订单id 平台订单编号 网店订单号 线上订单号 线上单号 店铺单号 单号 订单编码 交易单号 orderno"
         " ordernumber orderid order externalnumber",
         "external_number",
@@ -42,6 +43,7 @@ COLUMNS = (
     Column(
         "ordered_at",
         gettext_lazy("Ordered at"),
+        "订单生成时间 提交时间 购买时间 purchasedate "
         "下单时间 订单时间 创建时间 订单创建时间 拍下时间 订单提交时间 订单成交时间 成交时间 下单日期"
         " 订单日期 订购日期 订购时间 拼单成功时间 创建日期 orderedat ordertime orderdate createdat datecreated date",
         "ordered_at",
@@ -52,6 +54,7 @@ COLUMNS = (
     Column(
         "recipient_name",
         gettext_lazy("Recipient"),
+        "收货联系人姓名 收件联系人姓名 顾客姓名 联系人 联系人姓名 contactname "
         "收货人 收件人 收货人姓名 收件人姓名 收货姓名 姓名 客户姓名 收件姓名 recipient recipientname"
         " consignee name receiver receivername shiptoname shippingname 收货联系人 收件联系人 收件者 收货者"
         f" {_of_recipient('名称')}",
@@ -62,6 +65,7 @@ COLUMNS = (
     Column(
         "recipient_phone",
         gettext_lazy("Recipient's phone"),
+        "顾客电话 联系人电话 联系人手机 contactphone contactnumber phonenumber recipientmobile "
         "收货人电话 收货人手机 收货人手机号 收件人电话 收件人手机 联系电话 联系手机 手机 手机号 手机号码 电话"
         " 电话号码 收货电话 收货人手机号码 收件人手机号 收件人手机号码 收件手机 收件电话 联系方式 固定电话"
         " 移动电话 固话"
@@ -103,6 +107,7 @@ COLUMNS = (
     Column(
         "address",
         gettext_lazy("Address"),
+        "街道门牌 收货人收货地址 deliveryaddress fulladdress addressline1 "
         "地址 详细地址 收货地址 收件地址 收货详细地址 收件详细地址 街道地址 客户地址 收货人地址 收件人地址"
         f" 配送地址 完整地址 送货地址 {_of_recipient('详细地址', '地址', '街道地址', '详址')} address street"
         " addressline shippingaddress shippingstreet shippingaddress1 address1&2shipping shippingaddress1&2"
@@ -139,7 +144,8 @@ COLUMNS = (
     Column(
         "sku",
         gettext_lazy("SKU"),
-        "商品编码 商家编码 货号 商品货号 规格编码 sku编码 skuid sku skucode 商家sku 商家skuid 商家sku编码"
+        "商品sku编码 产品编码 产品sku 产品sku编码 商品代码 产品代码 货品代码 物料号 物料代码 productsku itemno"
+        " itemnumber 商品编码 商家编码 货号 商品货号 规格编码 sku编码 skuid sku skucode 商家sku 商家skuid 商家sku编码"
         " 商品sku 货品编号 货品编码 物料编码 外部编码 商家编码规格维度 productcode item itemcode itemsku lineitemsku",
         "lines.sku",
         is_required=True,
@@ -156,6 +162,7 @@ COLUMNS = (
     Column(
         "name",
         gettext_lazy("Product name"),
+        "产品名称 宝贝名称 "
         "商品名称 商品 品名 宝贝标题 标题 商品标题 选购商品 货品名称 品项 productname product title itemname"
         " lineitemname",
         "lines.name",
@@ -164,6 +171,7 @@ COLUMNS = (
     Column(
         "quantity",
         gettext_lazy("Quantity"),
+        "购买数 购买量 订单数量 订单件数 产品数量 sku数量 qtyordered quantityordered "
         "数量 商品数量 购买数量 订购数量 宝贝数量 件数 下单数量 销售数量 成交数量 货品数量 订货数量 采购数量"
         " 购买件数 商品件数 quantity qty count units lineitemquantity",
         "lines.quantity",
@@ -173,6 +181,7 @@ COLUMNS = (
     Column(
         "unit_price",
         gettext_lazy("Unit price"),
+        "含税单价 商品售价 成交价 产品单价 货品售价 "
         "单价 商品单价 价格 商品价格 宝贝单价 销售价 销售单价 成交单价 京东价 售价 unitprice price"
         " lineitemprice itemprice itemcost 货品单价 实际单价",
         "lines.unit_price",
@@ -205,6 +214,7 @@ COLUMNS = (
     Column(
         "freight_amount",
         gettext_lazy("Freight"),
+        "物流费用 物流费 实收运费 "
         "运费 邮费 邮资 快递费 运费金额 配送费 买家应付邮费 订单运费 freight shipping shippingfee shippingcost"
         " ordershippingamount",
         "freight_amount",
@@ -219,6 +229,7 @@ COLUMNS = (
     Column(
         "coupon_amount",
         gettext_lazy("Coupon"),
+        "商家优惠券 店铺优惠券 优惠 "
         "优惠券 优惠券金额 优惠金额 订单优惠 店铺优惠 店铺优惠折扣 商家优惠 coupon couponamount promotion"
         " cartdiscountamount discountamount",
         "coupon_amount",
@@ -229,6 +240,7 @@ COLUMNS = (
     Column(
         "payable_amount",
         gettext_lazy("Payable"),
+        "订单总金额 应收 实际付款 实际付款金额 买家实付 买家实付款 "
         "应付金额 应付款 实付金额 实付款 实付 订单金额 订单应付金额 订单实付金额 用户实付金额 买家实付金额"
         " 买家实际支付金额 付款金额 支付金额 实际支付金额 总金额 payable payableamount total amount ordertotal"
         " grandtotal ordertotalamount 订单实际支付金额 应收金额 应收款 合计 合计金额",
@@ -237,6 +249,7 @@ COLUMNS = (
     Column(
         "payment_method",
         gettext_lazy("Payment method"),
+        "收款方式 "
         "支付方式 付款方式 支付类型 付款类型 支付渠道 结算方式 paymentmethod payment paymenttype paymentmethodtitle",
         "payment_method",
     ),
@@ -244,6 +257,7 @@ COLUMNS = (
     Column(
         "buyer_id",
         gettext_lazy("Buyer's id"),
+        "会员账号 买家旺旺 旺旺 旺旺号 "
         "买家id 客户网名 网名 买家网名 会员id 用户id 买家账号 买家会员名 会员名 买家昵称 下单帐号 下单账号"
         " 用户昵称 buyerid userid customerid emailbilling billingemail",
         "buyer.id",
@@ -253,6 +267,7 @@ COLUMNS = (
     Column(
         "remark",
         gettext_lazy("Remark"),
+        "买家要求 订单留言 送货要求 配送要求 "
         "买家留言 买家备注 客户留言 用户备注 客户备注 留言 备注 订单备注 remark note customernote buyernote"
         " comment message",
         "remark",
@@ -260,6 +275,7 @@ COLUMNS = (
     Column(
         "paid_at",
         gettext_lazy("Paid at (taken by the channel)"),
+        "paymentdate "
         "付款时间 支付时间 买家付款时间 买家支付时间 订单付款时间 订单支付时间 支付完成时间 付款确认时间"
         " 付款日期 支付日期 paidat"
         " paymenttime paytime datepaid paiddate",
@@ -275,6 +291,7 @@ COLUMNS = (
     Column(
         "order_status",
         gettext_lazy("State of the order in the channel"),
+        "发货状态 "
         "订单状态 交易状态 平台状态 状态 订单处理状态 子订单状态 商品状态 status orderstatus orderstate"
         " fulfillmentstatus",
         "channel_state",
@@ -290,7 +307,7 @@ COLUMNS = (
     Column(
         "refund_status",
         gettext_lazy("State of the refund in the channel"),
-        "退款状态 售后状态 退货状态 退款退货状态 refundstatus aftersalestatus",
+        "售后 退款状态 售后状态 退货状态 退款退货状态 refundstatus aftersalestatus",
         "channel_refund_state",
         is_of_row=True,
     ),
@@ -312,6 +329,7 @@ COLUMNS = (
     Column(
         "subsidy",
         gettext_lazy("Discount that the channel gave"),
+        "平台承担优惠 平台承担金额 "
         "平台补贴 平台优惠 平台优惠折扣 平台优惠金额 平台优惠券 平台立减 多多支付立减 多多支付立减金额 支付立减"
         " 支付优惠 subsidy platformsubsidy platformdiscount",
         "channel_discount",

@@ -50,6 +50,11 @@ _GLUED_LABEL = re.compile(
     rf"(?<![\u4e00-\u9fff])({'|'.join(word for word, kind in _LABELS.items() if kind == 'name')})"
     r"([\u4e00-\u9fff·]{2,8})(?=[\s,，;；、\d]|$)"
 )
+# What people write before all of it in a chat: 麻烦寄到…, 寄：…, 收件信息 ….
+_LEAD = re.compile(
+    r"(?:麻烦|劳驾|请|帮我|帮忙|您|你)*(?:(?:邮?寄|发货?|送货?|快递)(?:往|到|至|给)|(?:收[件货]|寄件)人?信息|寄(?=[:：]))"
+    r"[\s:：,，]*"
+)
 _RECEIVES = re.compile(r"\s*[(（]?\s*(?:亲收|亲启|签收|代收|收)\s*[)）]?\s*$")
 # 收 apart from the name before it.
 _RECEIVES_APART = re.compile(r"(?<=[\u4e00-\u9fff])\s+(?=[(（]?(?:亲收|亲启|签收|收)[)）]?(?:[\s,，;；\d]|$))")
@@ -70,10 +75,17 @@ _SURNAMES = (
 _COMPOUND = (
     "欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|令狐|慕容|司徒|夏侯|南宫|端木|长孙|宇文|呼延|轩辕|百里|独孤|闻人|申屠|澹台"
 )
+# Tibetan names are put together of words of two characters, and have no surname.
+_TIBETAN = (
+    "阿旺|巴桑|白玛|边巴|才让|才仁|仓决|措姆|次旦|次仁|次旺|达瓦|达娃|旦增|丹增|德吉|顿珠|多吉|尕玛|嘎玛|格桑|贡布|贡嘎|加措|江措|金巴|拉巴"
+    "|拉毛|拉姆|洛桑|罗布|罗桑|美朵|米玛|尼玛|平措|普布|强巴|曲扎|曲珍|群培|仁青|仁增|桑杰|索朗|索南|旺堆|旺姆|旺扎|央金|央宗|玉珍|扎西|卓玛"
+    "|卓嘎"
+)
 _TITLE = "(?:先生|女士|小姐|老师|经理|总|师傅|同学|阿姨|医生|主任)"
 _PERSON = re.compile(
     rf"(?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,3}}|(?:{_COMPOUND}|[{_SURNAMES}]){_TITLE}"
     r"|[小阿老][\u4e00-\u9fff]{1,2}|[\u4e00-\u9fff]{1,6}·[\u4e00-\u9fff]{1,8}"
+    rf"|(?:{_TIBETAN}){{2}}"
 )
 _GLUED_PERSON = re.compile(
     rf"(?<=[号室楼栋座层户元幢\d)）])((?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})$"
@@ -113,6 +125,8 @@ def split_contact(text: str, is_place: Callable[[str], bool]) -> Contact:
     """Take the text apart; what is not certainly name, phone or label stays in the address. `is_place` tells whether a
     word is the name of a division."""
     plain = _INVISIBLE.sub("", text).translate(_HALF_WIDTH).strip()
+    if lead := _LEAD.match(plain):
+        plain = plain[lead.end() :]
     plain = _RECEIVES_APART.sub("", plain)
     plain = _NAMED_IN_BRACKETS.sub(
         lambda found: f" {found[1]}收 " if _is_person(found[1], is_place) else found[0], plain

@@ -10,7 +10,10 @@ from orders.intake.zones import OF_A_COUNTY, is_zone
 
 _Meaning = TypeVar("_Meaning")
 
-_GAP = re.compile(r"""[\s,，;；、:：|/\\\-_—–>→》·.。()（）\[\]【】"'“”‘’「」]*""")
+# Bars, dots and arrows of any width, and the ornaments and pictures that phones offer.
+_GAP = re.compile(
+    r"""[\s,，;；、:：|｜/／\\\-_—–~～>→》·•・∙.。()（）\[\]【】"'“”‘’「」\u25a0-\u27bf\ufe0f\U0001f300-\U0001faff]*"""
+)
 # Between a province or city and a district the statistics bureau and map services write words without meaning.
 _FILLER = re.compile(
     r"(?:市辖区|(?:省|自治区)?直辖(?:县级|县)?(?:行政区划|行政单位|行政区|市)?|郊县|城区(?=[^\d\s]{2,8}[区县市])"

@@ -24,6 +24,7 @@ CASE_FILES = (
     "breaker.txt",
     "second.txt",
     "beside.txt",
+    "hard.txt",
 )
 CASE = re.compile(r"(.*?)\|([^|/]+/[^|/]+/[^|]+|-)\|([^|]*)(?:\|([^|]*)\|([^|]*))?")
 

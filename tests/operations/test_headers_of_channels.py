@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from oms.common.files import tables
+from oms.embedded import CHECKOUT
 from orders.intake import cells, importing, sheets
 from orders.intake.cells import Standing
 from orders.models import Order
@@ -14,6 +15,11 @@ from tests.operations.importing import HEADERS, changed, imported, row, told, wo
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 
+# Headers one by one, and what each means: nothing where it means no column, or could mean two.
+ALONE = [
+    line.split("\t")
+    for line in (CHECKOUT / "tests" / "intake" / "cases" / "headers.tsv").read_text(encoding="utf-8").splitlines()
+]
 EXPORTS = {
     "WeChat shop": {
         "订单编号": "external_number",
@@ -98,6 +104,11 @@ def test_what_staff_said_goes_before_a_plainer_header(shop: factories.Shop) -> N
     importing.remember(sheets.KIND, headers, ["payable_amount", ""], shop.merchant)
 
     assert importing.suggest(sheets.KIND, headers, shop.merchant) == ["payable_amount", ""]
+
+
+def test_headers_as_people_write_them_are_known_or_left_alone(shop: factories.Shop) -> None:
+    known = {header: importing.suggest(sheets.KIND, [header], shop.merchant)[0] for header, _name in ALONE}
+    assert known == dict(ALONE)
 
 
 @pytest.mark.parametrize(

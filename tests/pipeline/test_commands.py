@@ -15,7 +15,7 @@ from logistics.carriers.defaults import install_default_carriers
 from oms import tasks
 from oms.common.work.claiming import Stage
 from orders.models import Order, OrderEvent
-from tests import steps
+from tests import factories, standing, steps
 
 pytestmark = pytest.mark.django_db
 
@@ -94,9 +94,21 @@ def test_a_drain_ends_although_a_row_needs_a_person(shop, settings):
     assert (sub_order.state, sub_order.shipments.get().last_error) == ("packed", "no carrier is active")
 
 
+@pytest.fixture(scope="module")
+def standing_shop(django_db_setup, django_db_blocker):
+    """The shop with two orders at their end, one on its way, one waiting for payment; everything adds up."""
+    with standing.rows(django_db_blocker, _drained) as made:
+        yield made
+
+
 @pytest.fixture
-def drained(shop):
-    """Two orders at their end, one on its way, one waiting for payment; everything adds up."""
+def drained(standing_shop, db):
+    """The same, for a test of its own."""
+    return standing_shop
+
+
+def _drained():
+    shop = factories.make_shop()
     install_default_carriers()
     shop.place_order()
     shop.place_order(payment_method="cod")

@@ -19,7 +19,7 @@ from payments.models import SETTLED_OUTCOMES, BillMatch, Invoice, Refund, Refund
 from payments.statements import closing
 from tests import steps
 from tests.invoicing import world as invoicing
-from tests.reconciling.lived import DAYS, Month
+from tests.reconciling.lived import DAYS, Month, cut
 
 # A folder with orders*.jsonl.gz and the reference data that belong to them.
 FOLDER = Path(os.environ.get("OMS_MONTH_DATA", CHECKOUT / "sample"))
@@ -34,15 +34,15 @@ def peer(transactional_db: None, settings: Any) -> Iterator[Any]:
         yield peer
 
 
-# Loading the sample and living a month takes minutes.
-@pytest.mark.soak
+# Living a month of all orders takes long.
 @pytest.mark.parametrize(
-    ("orders", "differences"), [pytest.param(150, 60, id="few"), pytest.param(ORDERS, 200, id="all")]
+    ("orders", "differences"),
+    [pytest.param(150, 60, id="few"), pytest.param(ORDERS, 200, id="all", marks=pytest.mark.soak)],
 )
 def test_of_a_month_of_real_orders_every_planted_difference_is_found_and_none_is_false(
-    peer: Any, orders: int, differences: int
+    peer: Any, tmp_path: Path, orders: int, differences: int
 ) -> None:
-    month = Month(FOLDER, orders, differences, 20261126, peer)
+    month = Month(cut(FOLDER, orders, tmp_path), orders, differences, 20261126, peer)
     month.live()
 
     assert Order.objects.count() == orders
