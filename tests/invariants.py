@@ -21,10 +21,14 @@ def check(looked_at: Sequence[Invariant]) -> list[Finding]:
     """As `oms.common.invariants.check`."""
     with connection.cursor() as cursor:
         names = _planned.setdefault(connection.connection, {})
-        for query in (one.query for one in looked_at if one.query not in names):
-            # An empty list of values: a query's own signs of per cent are doubled, as for `check`.
-            cursor.execute(f"PREPARE invariant_{len(names)} AS SELECT FROM ({query}) AS broken LIMIT 1", [])
-            names[query] = f"invariant_{len(names)}"
+        # psycopg has all plans forgotten when a savepoint is taken back after one of its own was kept.
+        cursor.execute("SELECT name FROM pg_prepared_statements")
+        kept = {name for (name,) in cursor.fetchall()}
+        for query in (one.query for one in looked_at):
+            name = names.setdefault(query, f"invariant_{len(names)}")
+            if name not in kept:
+                # An empty list of values: a query's own signs of per cent are doubled, as for `check`.
+                cursor.execute(f"PREPARE {name} AS SELECT FROM ({query}) AS broken LIMIT 1", [])
         cursor.execute(";".join(f"EXECUTE {names[one.query]}" for one in looked_at))
         broken = []
         for one in looked_at:

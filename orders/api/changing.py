@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.common.door.api import read_body, represent, version_of
+from oms.common.door.schema import ErrorsSerializer
 from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.merchants.calls.scopes import INVOICES_REQUEST
 from orders.api.examples import ORDER
@@ -92,7 +93,10 @@ class ChangesView(ChangingView):
         summary="Give up the change that waits for its payment",
         description="The buyer is not asked any more, and the order goes on as it was. 409 where there is none.",
         tags=["orders"],
-        responses=OpenApiResponse(OrderSerializer, "The order as it is now."),
+        responses={
+            200: OpenApiResponse(OrderSerializer, "The order as it is now."),
+            409: OpenApiResponse(ErrorsSerializer, "No change of the order is open."),
+        },
     )
     def delete(self, request: Request, number: str) -> Response:
         """Give it up."""

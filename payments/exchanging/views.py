@@ -19,6 +19,7 @@ class ExchangePreviewView(OrderScopedView):
     """What an exchange would come to."""
 
     scopes = {"POST": "payments.read"}
+    error_statuses = {"404": "There is no such sub-order, or it is not the merchant's."}
     serializer_class = ExchangePreviewSerializer
 
     @extend_schema(

@@ -12,6 +12,7 @@ from time import sleep
 import pytest
 from django.db import transaction
 
+from inventory import receiving
 from inventory.models import Stock
 from logistics.carriers.defaults import install_default_carriers
 from logistics.carriers.recalling import asking, calling
@@ -145,6 +146,7 @@ def before_of(shop: factories.Shop) -> int:
 
 def run(times: int, seed: int) -> None:
     shop = factories.make_shop()
+    receiving.receive(shop.warehouse.pk, shop.sku.pk, 2 * times, actor="test")  # all of them may leave
     install_default_carriers()
     dice = random.Random(seed)  # noqa: S311 - delays
     ended: list[str] = []
