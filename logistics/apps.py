@@ -20,7 +20,7 @@ class LogisticsConfig(AppConfig):
         import logistics.carriers.adapters.kuaidi100.speaker
         import logistics.carriers.adapters.sf.speaker
         import logistics.warehouses.adapters.qimen.speaker  # noqa: F401 - they make their protocols known
-        from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
+        from logistics import fact_words, forgetting, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
         from logistics.by_merchant import kinds  # noqa: F401 - its events
         from logistics.by_merchant import speaker as by_merchants  # noqa: F401 - its protocol
@@ -42,6 +42,7 @@ class LogisticsConfig(AppConfig):
         terms.register_carriers(wishing.directory)
         parcels.register(carried.find)
         unseen.register(revealing.unseen)
+        forgetting.register()
         freight_books.register(freight)
         tracks.register(returns.Tracks())
         post_migrate.connect(_guard_printouts, sender=self)

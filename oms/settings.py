@@ -384,6 +384,9 @@ METRICS_NETWORKS = env.list("OMS_METRICS_NETWORKS", default=["127.0.0.0/8", "::1
 METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
 # Rows that were refused on their way in are kept this long for their merchants; they hold buyers' names and phones.
 REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
+# Names, phones and addresses of orders that are over are taken away after so many months; 0 keeps them for ever.
+# Transactions are to be kept for three years at least (电子商务法 §31).
+RECIPIENTS_KEPT_MONTHS = env.int("OMS_RECIPIENTS_KEPT_MONTHS", default=36)
 # How long merchants see which calls of the API were refused.
 API_REFUSALS_KEPT_DAYS = env.int("OMS_API_REFUSALS_KEPT_DAYS", default=7)
 
@@ -400,6 +403,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
+    "forget-recipients": {"task": "oms.forget_recipients", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "close-statements": {"task": "oms.close_statements", "schedule": 600.0, "options": {"expires": 500}},
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
     "invoice-commissions": {"task": "oms.invoice_commissions", "schedule": 3600.0, "options": {"expires": 3000}},

@@ -24,6 +24,7 @@ from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
 from oms.telling import gathering as news_gathering
 from orders.actors import job
+from orders.asked import forgetting
 from orders.fulfilling import waking
 from orders.intake import rejecting
 from orders.promising import awaiting
@@ -190,6 +191,12 @@ def invoice_commissions() -> int:
 def forget_rejected_orders() -> int:
     """Delete refused rows whose time is over; returns how many."""
     return rejecting.forget()
+
+
+@shared_task(name="oms.forget_recipients", ignore_result=True)
+def forget_recipients() -> int:
+    """Take names, phones and addresses away from orders that were over long ago; returns from how many."""
+    return forgetting.forget()
 
 
 @shared_task(name="oms.watch_calendar", ignore_result=True)

@@ -15,6 +15,8 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         """Make the protocols of payment providers known, and have the ledger ready after migrations."""
         import payments.balances.claiming  # it keeps what orders ask for of balances
+        import payments.exchanging.in_changes
+        import payments.invoicing.in_changes
         import payments.invoicing.services.nuonuo.speaker
         import payments.providers.alipay.notices
         import payments.providers.wechat.notices  # noqa: F401

@@ -5,7 +5,7 @@ from oms.common.invariants import Invariant
 from oms.common.models import FactState, TicketState, Topic
 from oms.common.states import listed
 from oms.common.work.callbacks import UNREADABLE
-from orders.models import ChargeCause, MoneyState, OrderPaymentState, OrderState, PaymentMethod
+from orders.models import ChangeSetState, ChargeCause, MoneyState, OrderPaymentState, OrderState, PaymentMethod
 from orders.models.order import OVER
 from orders.models.return_request import RESTOCKED
 from payments import troubles
@@ -13,6 +13,7 @@ from payments.ledger import posting
 from payments.ledger.chart import Code
 from payments.models import (
     CAUSE_OF,
+    OPEN_PAYMENTS,
     DisputeState,
     GrantKind,
     GrantState,
@@ -115,6 +116,16 @@ INVARIANTS = (
                   AND (r.refunded_amount > r.amount OR r.reason = '{RefundReason.CHARGED_BACK}'))
               AND {owed.DISPUTED} = 0
         ) AS o WHERE too_much < 0
+        """,
+    ),
+    Invariant(
+        "balances_of_ended_changes_are_not_asked_for",
+        "No buyer is asked for the balance of a change that is over, or the order's books are due.",
+        f"""
+        SELECT o.number, c.number AS change, c.state, p.number AS payment, p.state AS asked FROM payments_payment p
+        JOIN orders_changeset c ON c.id = p.change_set_id JOIN orders_order o ON o.id = p.order_id
+        WHERE p.state IN ({listed(OPEN_PAYMENTS)}) AND c.state <> '{ChangeSetState.AWAITING_BALANCE}'
+          AND o.owed_changed_since IS NULL
         """,
     ),
     Invariant(

@@ -47,7 +47,7 @@ from oms.common.work import nudging  # noqa: E402
 from oms.embedded import valkey  # noqa: E402
 from oms.embedded.addresses import redis_url  # noqa: E402
 from oms.embedded.processes import wait_until  # noqa: E402
-from tests import factories, pristine, template_database  # noqa: E402
+from tests import factories, pristine, standing, template_database  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -90,16 +90,9 @@ def in_english() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_waits(settings: Any) -> None:
-    """Time passes as fast as in production, but nothing waits for the review or a grace period."""
-    settings.TIME_SPEED = 1.0
-    settings.REVIEW_DELAY_SECONDS = 0
-    settings.UNDO_SECONDS = {"release": 0, "cancel": 0, "bulk": 0}
-    settings.GRACE_PERIOD_SECONDS = 0
-    # Threads of a stage would not see a test's transaction.
-    settings.STAGE_SLOTS = 1
-    settings.SECURE_SSL_REDIRECT = False
-    # Counting calls takes a Valkey; tests of it start one.
-    settings.API_CALLS_PER_MINUTE = 0
+    """No test waits for what production waits for on purpose."""
+    for name, value in standing.NO_WAITS.items():
+        setattr(settings, name, value)
 
 
 @pytest.fixture(scope="session")

@@ -191,7 +191,7 @@ class _Course:
     """One basket on its way through the rules."""
 
     def __init__(self, wants: Sequence[Want], available: Available, set_id: int, values_fen: Mapping[int, int]) -> None:
-        self.all, self.wants = wants, list(wants)
+        self.all, self.wants, self.needed = wants, list(wants), by_sku(wants)
         self.available, self.set_id, self.values_fen = available, set_id, values_fen
         self.parts: dict[int, tuple[Candidate, list[Take]]] = {}
         self.rows: dict[str, Row] = {}
@@ -253,13 +253,14 @@ class _Course:
             for want in self.wants
             if want.quantity > taken[want.line_id]
         ]
+        self.needed = by_sku(self.wants)
 
     def _note(self, rule: Rule, asked: Asked, drawn: _Drawn, *, takes: bool, is_last: bool) -> None:
         if (takes and drawn.takes) or is_last:
             self.positions.append(rule.position)
         if not drawn.is_proven:
             self.is_proven = False
-        needed = by_sku(self.wants)
+        needed = self.needed
         alone = asked.candidates[next(iter(drawn.takes))] if takes and len(drawn.takes) == 1 else None
         for place, one in enumerate(asked.candidates):
             self.out.pop(one.code, None)
@@ -294,9 +295,9 @@ class _Course:
             most -= sum(1 for warehouse in self.parts if all(warehouse != o.warehouse_id for o in asked.candidates))
         dropped: dict[int, str] = {}
         while True:
-            chosen, is_proven = best(rule, [has[place] for place in places], places, asked.costs, by_sku(self.wants))
+            chosen, is_proven = best(rule, [has[place] for place in places], places, asked.costs, self.needed)
             if most is not None and len(chosen) > most:
-                kept = largest(chosen, has, by_sku(self.wants), max(most, 0))
+                kept = largest(chosen, has, self.needed, max(most, 0))
                 dropped.update((place, Verdict.ONE_TOO_MANY) for place in chosen if place not in kept)
                 chosen = kept
             takes = takes_of(chosen, has, asked.costs, self.wants, splits_lines=rule.splits_lines)

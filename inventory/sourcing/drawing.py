@@ -60,9 +60,13 @@ def takes_of(
 ) -> dict[int, list[Take]]:
     """Who of the chosen sends what: a SKU whole from the cheapest that has it whole, else in the fewest pieces."""
     found: dict[int, list[Take]] = {}
-    needed = by_sku(wants)
-    open_units = {want.line_id: want.quantity for want in wants}
-    for sku, units in needed.items():
+    open_units: dict[int, int] = {}
+    lines: dict[int, list[Want]] = {}
+    for want in wants:
+        open_units[want.line_id] = want.quantity
+        lines.setdefault(want.sku_id, []).append(want)
+    for sku, of_sku in lines.items():
+        units = sum([want.quantity for want in of_sku])
         whole = [place for place in chosen if has[place].get(sku, 0) >= units]
         if whole:
             givers = [min(whole, key=costs.__getitem__)]
@@ -72,8 +76,8 @@ def takes_of(
             givers = []
         for place in givers:
             left = has[place].get(sku, 0)
-            for want in wants:
-                count = min(open_units[want.line_id], left) if want.sku_id == sku else 0
+            for want in of_sku:
+                count = min(open_units[want.line_id], left)
                 if count:
                     left -= count
                     open_units[want.line_id] -= count

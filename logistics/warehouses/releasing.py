@@ -19,7 +19,7 @@ from logistics.warehouses.trouble import WAREHOUSE_REFUSED
 from logistics.watching import planning
 from logistics.watching.steps import WorkAt
 from oms.common import outbound, tickets
-from oms.common.copying import array, text_array
+from oms.common.copying import array, next_ids, text_array
 from oms.common.work import clock, connections
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
 from orders.changing import merging
@@ -65,8 +65,11 @@ def _release(claimed: list[int]) -> None:
     leads, places = _gather(claimed)
     if not leads:
         return
-    # What a batch makes stands at few different places.
-    number_of = {place: number for number, place in enumerate(set(places.values()))}
+    # What a batch makes stands at few different places; PostgreSQL counts from one.
+    number_of = {place: number for number, place in enumerate(set(places.values()), 1)}
+    # Known beforehand: joined to what was inserted, rows are taken for so few that each is looked up among all others.
+    senders = sorted(places)
+    works = dict(zip(senders, next_ids("logistics_warehouseorder", len(senders)), strict=True))
     with connection.cursor() as cursor:
         cursor.execute("SELECT now()")
         (now,) = cursor.fetchone()
@@ -77,26 +80,24 @@ def _release(claimed: list[int]) -> None:
                 -- By themselves: in a join each of them would be looked for among all ids once more.
                 SELECT id, sub_order_id, quantity FROM orders_suborderline WHERE sub_order_id = ANY(%(ids)s::bigint[])
             ), chosen AS MATERIALIZED (
-                SELECT s.id, n.lead, s.order_id, s.number, s.warehouse_id, s.release_count + 1 AS attempt,
-                    h.connection_id, h.name, h.waybill_when = '{Warehouse.WaybillWhen.AT_RELEASE}' AS wants_waybill,
-                    p.event, p.due
-                FROM unnest(%(ids)s::bigint[], %(leads)s::bigint[], %(places)s::int[]) AS n(id, lead, place)
-                JOIN unnest(%(numbers)s::int[], %(events)s::text[], %(dues)s::timestamptz[]) AS p(number, event, due)
-                    ON p.number = n.place
+                SELECT s.id, n.lead, n.work_id, n.place, s.order_id, s.number, s.warehouse_id,
+                    s.release_count + 1 AS attempt, h.connection_id, h.name,
+                    h.waybill_when = '{Warehouse.WaybillWhen.AT_RELEASE}' AS wants_waybill
+                FROM unnest(%(ids)s::bigint[], %(leads)s::bigint[], %(works)s::bigint[], %(places)s::int[])
+                    AS n(id, lead, work_id, place)
                 JOIN orders_suborder s ON s.id = n.id JOIN inventory_warehouse h ON h.id = s.warehouse_id
-                WHERE s.id = ANY(%(ids)s::bigint[]) AND h.connection_id IS NOT NULL
+                WHERE s.id = ANY(%(ids)s::bigint[]) AND n.work_id IS NOT NULL AND h.connection_id IS NOT NULL
             ), intended AS (
-                INSERT INTO logistics_warehouseorder (number, sub_order_id, warehouse_id, connection_id, state,
+                INSERT INTO logistics_warehouseorder (id, number, sub_order_id, warehouse_id, connection_id, state,
                     ready_at, expected_event, next_event_due)
                 -- What needs a waybill first is woken by it.
-                SELECT number || '-W' || attempt, id, warehouse_id, connection_id, '{WarehouseOrderState.INTENDED}',
-                    CASE WHEN NOT wants_waybill THEN now() END, event, due
+                SELECT work_id, number || '-W' || attempt, id, warehouse_id, connection_id,
+                    '{WarehouseOrderState.INTENDED}', CASE WHEN NOT wants_waybill THEN now() END,
+                    (%(events)s::text[])[place], (%(dues)s::timestamptz[])[place]
                 FROM chosen WHERE id = lead ORDER BY id
-                RETURNING id, sub_order_id
             ), line AS (
                 INSERT INTO logistics_warehouseorderline (warehouse_order_id, sub_order_line_id, quantity)
-                SELECT i.id, l.id, l.quantity
-                FROM intended i JOIN chosen c ON c.lead = i.sub_order_id JOIN goods l ON l.sub_order_id = c.id
+                SELECT c.work_id, l.id, l.quantity FROM chosen c JOIN goods l ON l.sub_order_id = c.id
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.RELEASED}', released_at = now(),
                     release_count = c.attempt, ready_at = NULL, attempts = 0, last_error = ''
@@ -108,13 +109,13 @@ def _release(claimed: list[int]) -> None:
                     '{SubOrderState.RELEASED}', jsonb_build_object('number', number, 'warehouse', name)
                 FROM chosen
             )
-            SELECT c.id, i.id, c.attempt, c.wants_waybill FROM chosen c JOIN intended i ON i.sub_order_id = c.lead
+            SELECT id, work_id, attempt, wants_waybill FROM chosen
             """,
             {
                 "ids": array(leads),
                 "leads": array(leads.values()),
+                "works": array(map(works.get, leads.values())),
                 "places": array(number_of[places[lead]] if lead in places else None for lead in leads.values()),
-                "numbers": array(number_of.values()),
                 "events": text_array(event for event, _due in planned),
                 "dues": [due for _event, due in planned],
             },

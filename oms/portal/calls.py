@@ -10,10 +10,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import display
 
 from oms.common.desk.acting import INPUT
+from oms.common.desk.lists import MomentDayFilter
 from oms.merchant_admin import OwnPages, merchant_of, site
 from oms.merchants.calls import judging
 from oms.merchants.calls.judging import Pasted
@@ -60,7 +60,7 @@ class OwnRefusedCalls(OwnPages):
     search_help_text = gettext_lazy("Id of the request, error code, or address")
     list_display = ("at", "method", "path", "status", "code", "attr", "detail", "credential_name", "request_id")
     list_select_related = ("credential",)
-    list_filter = (("at", RangeDateFilter),)
+    list_filter = (("at", MomentDayFilter),)
     list_before_template = "portal/calls_head.html"
     fields = readonly_fields = (
         *("at", "method", "path", "status", "code", "attr", "detail", "errors", "credential_name", "request_id"),

@@ -9,9 +9,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from oms.common.desk.lists import MomentDayFilter
 from oms.common.desk.sums import Summed
 from oms.merchant_admin import OwnPages, actor_of, merchant_of, site
 from oms.merchants.models import Merchant
@@ -45,7 +46,7 @@ class OwnGrants(_OfOrder, Summed, OwnPages):
     list_display = ("number", "order_link", "state_label", "kind", "reason", "amount", "proposed_at", "decided_at")
     list_select_related = ("order", "reason")
     list_filter = (
-        *(("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter), ("proposed_at", RangeDateFilter)),
+        *(("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter), ("proposed_at", MomentDayFilter)),
     )
     summed = ("amount", "granted_amount")
     fields = readonly_fields = (

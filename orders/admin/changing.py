@@ -24,19 +24,22 @@ from orders.admin.order_page import load
 from orders.admin.staff import staff_actor
 from orders.changing import units
 from orders.changing.promotion_words import rule_in_words
-from orders.changing.sets import drafting, previewing
+from orders.changing.sets import beyond, drafting, previewing
 from orders.changing.sets.previewing import SetPreview
 from orders.intake import entering
 from orders.intake.bodies import MAX_LINES
 from orders.models import ChangeSet, ChangeSetState, Order
 from orders.models.amounts import Bearer
+from orders.models.terms import TitleType
 from orders.telling.story import CHANGED_WORDS, word
 
 RIGHT = "orders.confirm_changeset"
 PRICE_RIGHT = "orders.price_changeset"
 ADDRESS_RIGHT = "orders.readdress_order"
+INVOICE_RIGHTS = ("payments.issue_invoice", "payments.retitle_invoice", "orders.view_personal_data")
 _OF_PRICE = ("adjustment", "bearer", "freight")
 _OF_RECIPIENT = ("name", "phone", "address")
+_OF_INVOICE = ("title_type", "title", "tax_number", "email")
 
 
 class ChangeForm(forms.Form):
@@ -84,6 +87,27 @@ class ChangeForm(forms.Form):
         required=False,
         widget=forms.DateTimeInput(attrs={**acting.INPUT, "type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
+    invoice_title_type = forms.ChoiceField(
+        label=gettext_lazy("Invoice for"),
+        choices=[("", gettext_lazy("Ask for none now")), *TitleType.choices],
+        required=False,
+        widget=forms.Select(attrs=acting.INPUT),
+    )
+    invoice_title = forms.CharField(
+        label=gettext_lazy("Title of the invoice"),
+        max_length=120,
+        required=False,
+        widget=forms.TextInput(attrs=acting.INPUT),
+    )
+    invoice_tax_number = forms.CharField(
+        label=gettext_lazy("Tax number"), max_length=40, required=False, widget=forms.TextInput(attrs=acting.INPUT)
+    )
+    invoice_email = forms.CharField(
+        label=gettext_lazy("E-mail for the invoice"),
+        max_length=120,
+        required=False,
+        widget=forms.TextInput(attrs=acting.INPUT),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +143,8 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
     form = ChangeForm(posted) if posted is not None else ChangeForm()
     may_price, may_readdress = request.user.has_perm(PRICE_RIGHT), request.user.has_perm(ADDRESS_RIGHT)
     hidden = (() if may_price else _OF_PRICE) + (() if may_readdress else _OF_RECIPIENT)
+    if not request.user.has_perms(INVOICE_RIGHTS):
+        hidden += tuple(f"invoice_{name}" for name in _OF_INVOICE)
     for name in hidden:
         del form.fields[name]
     preview: SetPreview | None = None
@@ -173,6 +199,7 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
         "promotions": [(one, rule_in_words(one.rule)) for one in preview.promotions] if preview else [],
         "recipient": _worded(preview) if may_readdress else [],
         "quote": _quoted(preview, added),
+        "beyond": [beyond.sentence(one) for one in preview.beyond] if preview else [],
     }
     return TemplateResponse(request, "admin/orders/order/change_set.html", context)
 
@@ -243,6 +270,9 @@ def _posted_of(draft: ChangeSet | None) -> QueryDict | None:
                 for name, value in one.items():
                     if name != "do" and value:
                         posted[name] = str(value)[:16] if name.startswith("delivery_") else str(value)
+            case "invoice":
+                for name, value in one["invoice"].items():
+                    posted[f"invoice_{name}"] = str(value)
             case "add" | "gift" if one["sku"] in skus:
                 key = str(skus[one["sku"]].pk)
                 posted.appendlist("sku", key)
@@ -322,6 +352,9 @@ def _wish(
     if data["delivery_from"] or data["delivery_until"]:
         moments = {name: data[name].isoformat() for name in ("delivery_from", "delivery_until") if data[name]}
         wish.append({"do": "appointment", **moments})
+    invoice = {name: told for name in _OF_INVOICE if (told := data.get(f"invoice_{name}"))}
+    if invoice:
+        wish.append({"do": "invoice", "invoice": invoice})
     return wish
 
 

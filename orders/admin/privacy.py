@@ -1,6 +1,7 @@
 """What the order's page shows of the people: masked, and in the clear for some minutes to who looked, with a reason."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -32,7 +33,7 @@ class RevealForm(forms.Form):
 @dataclass(frozen=True, slots=True)
 class People:
     """Who gets the order and who bought it, as they are shown; whether that is in the clear, whether the person may
-    look, and the reasons for it."""
+    look, since when they are forgotten, and the reasons to look."""
 
     is_open: bool
     may_look: bool
@@ -43,6 +44,7 @@ class People:
     buyer_phone: str
     buyer_reference: str
     remark: str
+    removed_at: datetime | None
     reasons: list[tuple[str, Any]]
 
 
@@ -60,7 +62,7 @@ def people_of(order: Order, user: Any) -> People:
 
     return People(
         is_open=clear,
-        may_look=user.has_perm(RIGHT),
+        may_look=user.has_perm(RIGHT) and order.anonymised_at is None,
         recipient_name=shown(order.recipient_name, hide_name),
         recipient_phone=shown(order.recipient_phone, hide_phone),
         address=shown(order.recipient_address, hide_address),
@@ -68,6 +70,7 @@ def people_of(order: Order, user: Any) -> People:
         buyer_phone=shown(order.buyer_phone, hide_phone) if order.buyer_phone != order.recipient_phone else "",
         buyer_reference=order.buyer_reference,
         remark=shown(order.remark, mask_text),
+        removed_at=order.anonymised_at,
         reasons=list(revealing.WHY.items()),
     )
 

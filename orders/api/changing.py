@@ -5,13 +5,16 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework import status
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.common.door.api import read_body, represent, version_of
 from oms.common.errors import FieldError, OmsError, WrongFields
+from oms.merchants.calls.scopes import INVOICES_REQUEST
 from orders.api.examples import ORDER
 from orders.api.results import shown
 from orders.api.scoping import OrderScopedView
@@ -26,8 +29,19 @@ from orders.changing import choosing
 from orders.changing.sets import drafting, previewing
 from orders.models import ChangeSetState
 
+_NO_INVOICES = gettext_lazy("The credential may not ask for invoices: it lacks invoices.request.")
 
-class ChangesView(OrderScopedView):
+
+class ChangingView(OrderScopedView):
+    """A view by which orders are changed."""
+
+    def may(self, actions: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the credential may do all of them: who asks for invoices needs that scope as well."""
+        asks = any(one["do"] == "invoice" for one in actions)
+        return not asks or INVOICES_REQUEST in self.caller.credential.scopes
+
+
+class ChangesView(ChangingView):
     """Changes of one order, all together or not at all."""
 
     scopes = {"POST": "orders.write", "DELETE": "orders.write"}
@@ -64,6 +78,8 @@ class ChangesView(OrderScopedView):
         version = version_of(request)
         order_id = self.order_id(number)
         wish = read_body(ChangeSerializer, request).validated_data
+        if not self.may(wish["actions"]):
+            raise PermissionDenied(_NO_INVOICES)
         if wish.get("preview"):
             found = previewing.preview(order_id, wish["actions"], reason=wish["reason"], version=version)
             return Response(represent(ChangePreviewSerializer, found, request))
@@ -85,7 +101,7 @@ class ChangesView(OrderScopedView):
         return self.order_response(order_id)
 
 
-class ChangeManyView(OrderScopedView):
+class ChangeManyView(ChangingView):
     """Changes of many orders."""
 
     scopes = {"POST": "orders.write"}
@@ -116,6 +132,8 @@ class ChangeManyView(OrderScopedView):
     def _change(self, order_id: int | None, row: Mapping[str, Any]) -> dict[str, Any]:
         if order_id is None:
             return _refused([FieldError("number", "not_found", _("There is no such order."))])
+        if not self.may(row["actions"]):
+            return _refused([FieldError("actions", "permission_denied", str(_NO_INVOICES))])
         try:
             with transaction.atomic():
                 done = drafting.change(

@@ -1,4 +1,5 @@
-"""The database's guard of merges: a sub-order that goes elsewhere than the others leaves them, whoever moves it."""
+"""The database's guard of merges: a sub-order that goes elsewhere than the others leaves them, whoever moves it, and
+who is left with nobody goes by itself."""
 
 from collections.abc import Iterable
 
@@ -10,6 +11,7 @@ from orders.models import ActorKind, SubOrderState
 from orders.models.sub_order import MAY_BE_MERGED
 
 _LEAVES = "orders_suborder_leaves_merge"
+_LEFT_ALONE = "orders_suborder_left_alone"
 ACTOR = "merge"
 
 # Why a sub-order `NEW` leaves; empty where it stays. Once released, all of them are one warehouse order.
@@ -41,5 +43,30 @@ def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -
             CREATE OR REPLACE TRIGGER {_LEAVES} BEFORE UPDATE ON orders_suborder FOR EACH ROW
                 WHEN (OLD.merge_group_id IS NOT NULL AND NEW.merge_group_id IS NOT NULL AND ({_WHY}) <> '')
                 EXECUTE FUNCTION {_LEAVES}();
+
+            -- Whom somebody else holds is skipped, or two that leave at once would wait for each other: the release
+            -- stage parts those.
+            CREATE OR REPLACE FUNCTION {_LEFT_ALONE}() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF (SELECT count(DISTINCT s.order_id) FROM orders_suborder s
+                    WHERE s.merge_group_id = OLD.merge_group_id AND s.state = '{SubOrderState.ALLOCATED}') = 1 THEN
+                    WITH alone AS (
+                        UPDATE orders_suborder SET merge_group_id = NULL WHERE id IN (
+                            SELECT s.id FROM orders_suborder s
+                            WHERE s.merge_group_id = OLD.merge_group_id AND s.state = '{SubOrderState.ALLOCATED}'
+                            ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED)
+                        RETURNING id, order_id, number
+                    )
+                    INSERT INTO orders_orderevent
+                        (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
+                    SELECT order_id, id, '{kinds.UNMERGED}', '{ActorKind.JOB}', '{ACTOR}', '', '',
+                        jsonb_build_object('number', number, 'why', 'left_alone')
+                    FROM alone ORDER BY id;
+                END IF;
+                RETURN NULL;
+            END $$;
+            CREATE OR REPLACE TRIGGER {_LEFT_ALONE} AFTER UPDATE ON orders_suborder FOR EACH ROW
+                WHEN (OLD.merge_group_id IS NOT NULL AND NEW.merge_group_id IS NULL)
+                EXECUTE FUNCTION {_LEFT_ALONE}();
             """
         )

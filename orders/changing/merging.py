@@ -121,7 +121,8 @@ def _join(groups: Sequence[Sequence[int]], *, actor: Actor, is_automatic: bool) 
 
 @transaction.atomic
 def unmerge(sub_order_id: int, *, actor: Actor) -> SubOrder:
-    """Let the sub-order go by itself again; where only one other is left, that one goes by itself, too.
+    """Let the sub-order go by itself again; where only one other is left, that one goes by itself, too (by the trigger
+    of `merge_guard`).
 
     Raises CannotMerge where it is not merged, or its warehouse has it already; SubOrder.DoesNotExist.
     """
@@ -136,8 +137,7 @@ def unmerge(sub_order_id: int, *, actor: Actor) -> SubOrder:
         raise CannotMerge(
             _("Its warehouse has the parcel already: sub-order %(number)s is part of it.") % {"number": part.number}
         )
-    others = [one.pk for one in locked.values() if one.merge_group_id == part.merge_group_id and one.pk != part.pk]
-    leave([part.pk, *(others if len(others) == 1 else ())], "by_hand", actor=actor)
+    leave([part.pk], "by_hand", actor=actor)
     SubOrder.objects.filter(pk=part.pk).update(goes_alone=True)
     nudging.nudge("release")
     return SubOrder.objects.get(pk=sub_order_id)

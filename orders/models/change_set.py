@@ -32,15 +32,17 @@ class ChangeSetState(models.TextChoices):
 WAITING_SETS = (ChangeSetState.AWAITING_BALANCE, ChangeSetState.AWAITING_WAREHOUSE)
 # An order has one of these at most.
 OPEN_SETS = (ChangeSetState.DRAFT, *WAITING_SETS)
+# Actions that tell who somebody is.
+PERSONAL = ("recipient", "invoice")
 
 
 class ChangeSet(Versioned):
     """What is to be changed of one order, all together or not at all.
 
-    `actions` are as `orders.changing.sets.actions` reads them; a new recipient, which is personal, is sealed beside
-    them. What makes the order dearer than what is owed for it waits for that balance, and is carried out once it is
-    paid. A new recipient of what warehouses have waits until they gave it up; `pay_by` is by when they should answer
-    then. `outcome` is what it made of the order: what was owed before and after, in fen.
+    `actions` are as `orders.changing.sets.actions` reads them; those that are personal, such as a new recipient, are
+    sealed beside them. What makes the order dearer than what is owed for it waits for that balance, and is carried out
+    once it is paid. A new recipient of what warehouses have waits until they gave it up; `pay_by` is by when they
+    should answer then. `outcome` is what it made of the order: what was owed before and after, in fen.
     """
 
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="change_sets")
@@ -101,14 +103,13 @@ class ChangeSet(Versioned):
         """The actions with what is personal of them. Raises cryptography.fernet.InvalidToken where no key opens it."""
         if self.sealed is None:
             return list(self.actions)
-        return [*self.actions, {"do": "recipient", **json.loads(secrecy.unseal(self.sealed))}]
+        return [*self.actions, *json.loads(secrecy.unseal(self.sealed))]
 
     @wish.setter
     def wish(self, actions: list[dict[str, Any]]) -> None:
-        self.actions = [one for one in actions if one["do"] != "recipient"]
-        personal = [one for one in actions if one["do"] == "recipient"]
-        told = {name: value for one in personal for name, value in one.items() if name != "do"}
-        self.sealed = secrecy.seal(json.dumps(told, ensure_ascii=False)) if told else None
+        self.actions = [one for one in actions if one["do"] not in PERSONAL]
+        personal = [one for one in actions if one["do"] in PERSONAL]
+        self.sealed = secrecy.seal(json.dumps(personal, ensure_ascii=False)) if personal else None
 
     @transition(state, source=ChangeSetState.DRAFT, target=ChangeSetState.AWAITING_BALANCE)
     def wait_for_balance(self) -> None:

@@ -118,6 +118,11 @@ class GiftRule(Versioned):
         return self.name
 
 
+# Without the one thing that it names a rule would be about everything: what a rule names is not deleted before it.
+for _many, _name in ((GiftRule.channels, "channel"), (GiftRule.goods, "sku")):
+    _many.through._meta.get_field(_name).remote_field.on_delete = models.PROTECT  # type: ignore[union-attr]
+
+
 class GiftGrant(models.Model):
     """The log: a rule gave units along with an order. A rule gives once an order, whatever becomes of it.
 

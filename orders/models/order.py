@@ -174,6 +174,13 @@ class Order(WorkItem, Versioned, CarriesAmounts):
     completed_at = models.DateTimeField(_("completed at"), null=True, blank=True, editable=False)
     cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True, editable=False)
     cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True, blank=True, editable=False)
+    anonymised_at = models.DateTimeField(
+        _("personal data removed at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Names, phones and addresses were taken away long after the order was over."),
+    )
     cancel_reason = models.CharField(_("reason of cancellation"), max_length=200, db_default="", blank=True)
     cancel_reason_code = models.CharField(
         _("code of the reason"),
@@ -289,6 +296,19 @@ class Order(WorkItem, Versioned, CarriesAmounts):
                 name="order_historical_is_over",
             ),
             models.CheckConstraint(condition=Q(open_holds__gte=0), name="order_open_holds_not_negative"),
+            models.CheckConstraint(
+                condition=Q(anonymised_at__isnull=True)
+                | Q(
+                    state__in=OVER,
+                    buyer_name="",
+                    buyer_phone="",
+                    recipient_name="",
+                    recipient_phone="",
+                    recipient_address="",
+                    remark="",
+                ),
+                name="order_anonymised_is_over_and_names_nobody",
+            ),
             models.CheckConstraint(
                 condition=Q(
                     collected_at__isnull=True,

@@ -71,7 +71,8 @@ INVARIANTS = (
         JOIN orders_returnline l ON l.return_request_id = r.id
         WHERE r.state IN ({listed(ENDED_WITHOUT)}) OR r.kind = '{ReturnKind.REFUSED_AT_DOOR}'
            OR r.kind = '{ReturnKind.REPAIR}' AND r.state = '{ReturnState.CLOSED}'
-           OR r.kind = '{ReturnKind.REFUND_ONLY}' AND r.money_state = '{MoneyState.GRANTED}'
+           OR r.kind = '{ReturnKind.REFUND_ONLY}'
+              AND (r.money_state = '{MoneyState.GRANTED}' OR r.state = '{ReturnState.CLOSED}')
         GROUP BY r.id HAVING sum(l.open_quantity) > 0
         """,
     ),
@@ -89,6 +90,16 @@ INVARIANTS = (
                     ELSE sum(f.quantity) IS DISTINCT FROM l.quantity END
             OR r.inspected_at IS NULL AND r.state = '{ReturnState.INSPECTED}'
             OR r.inspected_at IS NOT NULL AND r.state NOT IN ('{ReturnState.INSPECTED}', '{ReturnState.CLOSED}')
+        """,
+    ),
+    Invariant(
+        "what_did_not_come_back_is_the_buyers",
+        "Units that inspection found missing, or in whose place other goods came, are held by the return no longer.",
+        f"""
+        SELECT r.number, l.id, l.quantity, l.open_quantity, sum(f.quantity) AS not_there FROM orders_returnrequest r
+        JOIN orders_returnline l ON l.return_request_id = r.id JOIN orders_returnfinding f ON f.line_id = l.id
+        WHERE f.found NOT IN ({listed(RESTOCKED)})
+        GROUP BY r.id, l.id HAVING l.open_quantity > l.quantity - sum(f.quantity)
         """,
     ),
     Invariant(

@@ -146,6 +146,10 @@ _CHANGES: Words = {
     "freight": _("freight changed"),
     "recipient": _("recipient changed"),
     "appointment": _("appointment changed"),
+    "split": _("sub-order split"),
+    "merge": _("sub-orders merged"),
+    "invoice": _("invoice asked for"),
+    "exchange": _("goods exchanged"),
 }
 
 
@@ -251,6 +255,7 @@ _UNMERGED = {
     "by_hand": _("somebody parted it from the others"),
     "recipient": _("the recipient was changed"),
     "no_longer_fits": _("it does not fit the others any more"),
+    "left_alone": _("nothing is left that it could go with"),
     "order_held": _("its order is held"),
     "cancelling": _("it is being cancelled"),
     "cancelled": _("it was cancelled"),

@@ -13,11 +13,11 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
 from oms.common.desk.bulk import run_for_each
-from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.lists import KeysetAdmin, MomentDayFilter, RowColumns
 from oms.common.errors import OmsError
 from oms.common.money import to_fen
 from oms.common.templatetags.staff import yuan as shown
@@ -206,8 +206,8 @@ class GiftCardAdmin(_BalanceAdmin):
     list_filter = (
         ("merchant", RelatedDropdownFilter),
         "is_blocked",
-        ("expires_at", RangeDateFilter),
-        ("created_at", RangeDateFilter),
+        ("expires_at", MomentDayFilter),
+        ("created_at", MomentDayFilter),
     )
     readonly_fields = fields = (
         *("number", "masked", "merchant", "available_yuan", "held_yuan", "expires_at", "is_blocked", "reference"),
@@ -307,7 +307,7 @@ class PointsAccountAdmin(_BalanceAdmin):
     search_fields = ("number", "member")
     search_help_text = gettext_lazy("Number or member")
     list_display = ("number", "member", "merchant", "available", "held", "short", "expires_at", "created_at")
-    list_filter = (("merchant", RelatedDropdownFilter), ("expires_at", RangeDateFilter))
+    list_filter = (("merchant", RelatedDropdownFilter), ("expires_at", MomentDayFilter))
     readonly_fields = fields = (
         *("number", "member", "merchant", "available", "held", "short", "expires_at", "created_by", "created_at"),
     )
@@ -329,7 +329,7 @@ class BalanceAdjustmentAdmin(RowColumns, KeysetAdmin):
         *("decided_by", "decided_at"),
     )
     list_select_related = ("account",)
-    list_filter = (("state", ChoicesDropdownFilter), ("proposed_at", RangeDateFilter))
+    list_filter = (("state", ChoicesDropdownFilter), ("proposed_at", MomentDayFilter))
     readonly_fields = fields = (
         *("account", "state_label", "amount", "reason", "needs_second", "proposed_by", "proposed_at"),
         *("decided_by", "decided_at"),

@@ -15,11 +15,11 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
 from oms.common.access import roles
 from oms.common.desk.job_pages import ExportMixin
-from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.lists import KeysetAdmin, MomentDayFilter, RowColumns
 from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
 from orders.actors import Actor
@@ -234,7 +234,7 @@ class RefundGrantAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
         ("kind", ChoicesDropdownFilter),
         ("reason", RelatedDropdownFilter),
         ("bearer", ChoicesDropdownFilter),
-        ("proposed_at", RangeDateFilter),
+        ("proposed_at", MomentDayFilter),
     )
     summed = ("amount", "granted_amount")
     export = exporting.GRANTS

@@ -20,13 +20,12 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import (
     BooleanRadioFilter,
     ChoicesDropdownFilter,
-    RangeDateFilter,
     RelatedDropdownFilter,
 )
 from unfold.decorators import display
 
 from oms.common.desk.job_pages import ExportMixin
-from oms.common.desk.lists import DayRangeFilter, KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.lists import DayRangeFilter, KeysetAdmin, MomentDayFilter, NeedsPersonFilter, RowColumns
 from oms.common.errors import OmsError
 from oms.common.files.exporting import Column, Export, register
 from oms.common.templatetags.staff import badge
@@ -93,7 +92,7 @@ class InvoiceAdmin(ExportMixin, RowColumns, KeysetAdmin):
     list_select_related = ("order", "issuer", "statement")
     list_filter = (
         ("created_at", DayRangeFilter),
-        ("issued_at", RangeDateFilter),
+        ("issued_at", MomentDayFilter),
         ("state", ChoicesDropdownFilter),
         ("issuer", RelatedDropdownFilter),
         ("kind", ChoicesDropdownFilter),

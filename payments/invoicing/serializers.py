@@ -6,11 +6,9 @@ from django_filters.rest_framework import FilterSet
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from oms.common.door.api import LineField
 from oms.common.door.filters import MomentFilter
 from oms.common.tax import TaxMark
 from orders.api.serializers.money import money_field
-from orders.models.terms import InvoiceKind, TitleType
 from payments.models import Invoice, InvoiceLine, InvoiceState, LineProperty
 
 LINE = {
@@ -49,22 +47,6 @@ INVOICE = {
     "issued_at": "2026-01-09T09:00:12+08:00",
     "lines": [LINE],
 }
-WISH = {"kind": "ordinary", "title_type": "company", "title": "示例科技有限公司", "tax_number": "91110000600037341L"}
-
-
-@extend_schema_serializer(examples=[OpenApiExample("For a company", WISH, request_only=True)])
-class WishSerializer(serializers.Serializer):
-    """The invoice that a buyer asks for. A person's may lack the title; a company's has its tax number."""
-
-    kind = serializers.ChoiceField(InvoiceKind.choices, default=InvoiceKind.ORDINARY)
-    title_type = serializers.ChoiceField(TitleType.choices)
-    title = LineField(max_length=120, default="", allow_blank=True)
-    tax_number = LineField(max_length=40, default="", allow_blank=True)
-    bank_name = LineField(max_length=80, default="", allow_blank=True)
-    bank_account = LineField(max_length=40, default="", allow_blank=True)
-    address = LineField(max_length=200, default="", allow_blank=True)
-    phone = LineField(max_length=40, default="", allow_blank=True)
-    email = LineField(max_length=120, default="", allow_blank=True)
 
 
 class InvoiceLineSerializer(serializers.ModelSerializer):

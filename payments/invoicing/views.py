@@ -17,10 +17,10 @@ from oms.common.door.places import NewestOrByChange
 from oms.common.errors import FieldError
 from oms.merchants.calls.scopes import INVOICES_READ, INVOICES_REQUEST
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers.terms import InvoiceRequestSerializer
+from orders.api.serializers.terms import InvoiceRequestSerializer, WishSerializer
 from orders.intake.bodies import InvoiceBody
 from payments.invoicing import asking, buyer_page, wishes
-from payments.invoicing.serializers import InvoiceFilter, InvoiceSerializer, WishSerializer
+from payments.invoicing.serializers import InvoiceFilter, InvoiceSerializer
 from payments.models import ISSUED_INVOICES, Invoice
 
 

@@ -17,13 +17,13 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from oms.common.desk.counting import capped_count
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.keyset import KeysetChangeList
-from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.lists import KeysetAdmin, MomentDayFilter, RowColumns
 from oms.common.desk.sums import MOST_ROWS
 from oms.common.files.tables import writer
 from oms.common.money import yuan
@@ -118,7 +118,7 @@ class LedgerEntryAdmin(ExportMixin, RowColumns, KeysetAdmin):
     search_help_text = gettext_lazy("Order number, key or subject")
     list_display = ("occurred_at", "kind", "order_link", "about", "sides", "reason", "actor")
     list_select_related = ("order",)
-    list_filter = (("kind", ChoicesDropdownFilter), AccountFilter, ("occurred_at", RangeDateFilter))
+    list_filter = (("kind", ChoicesDropdownFilter), AccountFilter, ("occurred_at", MomentDayFilter))
     list_before_template = "admin/payments/ledger_sums.html"
     fields = (
         ("kind", "order"),

@@ -9,12 +9,12 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from oms.common.desk import acting
 from oms.common.desk.acting import RowAction, RowActions
-from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.lists import KeysetAdmin, MomentDayFilter, NeedsPersonFilter, RowColumns
 from oms.common.templatetags.staff import state_badge, when
 from orders import actors
 from orders.admin.actions import posted
@@ -170,7 +170,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
         ("reason", RelatedDropdownFilter),
         ("sub_order__merchant", RelatedDropdownFilter),
         ("warehouse", RelatedDropdownFilter),
-        ("created_at", RangeDateFilter),
+        ("created_at", MomentDayFilter),
         NeedsPersonFilter,
     )
     fields = readonly_fields = (

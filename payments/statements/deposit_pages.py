@@ -10,10 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from oms.common.desk.lists import KeysetAdmin
+from oms.common.desk.lists import KeysetAdmin, MomentDayFilter
 from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
 from oms.common.templatetags.staff import badge
@@ -80,7 +80,7 @@ class DepositMovementAdmin(Summed, KeysetAdmin):
     list_filter = (
         ("deposit", RelatedDropdownFilter),
         ("kind", ChoicesDropdownFilter),
-        ("created_at", RangeDateFilter),
+        ("created_at", MomentDayFilter),
     )
     summed = ("amount",)
 

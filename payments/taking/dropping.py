@@ -21,7 +21,8 @@ def drop_needless(order_ids: Iterable[int]) -> None:
     """
     of_change = f"""EXISTS (SELECT FROM orders_changeset w
         WHERE w.id = p.change_set_id AND w.state = '{ChangeSetState.AWAITING_BALANCE}')"""
-    is_needless = f"o.paid_amount >= o.payable_amount AND NOT {of_change}"
+    # What a change was to cost is wanted no longer than the change, whatever else of the order is paid.
+    is_needless = f"(p.change_set_id IS NOT NULL OR o.paid_amount >= o.payable_amount) AND NOT {of_change}"
     _drop(order_ids, f"(o.state = '{OrderState.CANCELLED}' OR {is_needless})", actor="owing")
 
 

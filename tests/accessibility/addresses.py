@@ -1,7 +1,7 @@
 """The addresses of all pages of a site of the admin that open with what the database holds."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -42,7 +42,7 @@ def of_site(site: AdminSite, base: str) -> Iterator[str]:
             yield route
 
 
-def that_open(client: Client, addresses: Iterator[str]) -> list[str]:
+def that_open(client: Client, addresses: Iterable[str]) -> list[str]:
     """Those that answer a page to somebody who only looks, each once."""
     opened = []
     for address in dict.fromkeys(addresses):

@@ -4,13 +4,18 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
+from django.contrib.admin.sites import all_sites
 from django.db import connection
+from django.db.models import DateTimeField
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from unfold.contrib.filters.admin import RangeDateFilter
 
 from logistics.models import LogisticsAlert
 from oms.common.desk.counting import capped_count, count_label, first_id_since
+from oms.common.desk.lists import MomentDayFilter
 from orders.actors import Actor
 from orders.models import ActorKind, Order, SubOrder
 from orders.reviewing import holds
@@ -126,6 +131,26 @@ def test_days_of_receipt_are_filtered_with_both_ends(shop: factories.Shop, boss:
         old.number,
     ]
     assert len(shown(boss, "?created_at_from=yesterday")) == 2
+
+
+def test_no_list_leaves_out_the_last_day_of_moments() -> None:
+    """unfold's own filter ends as the last day begins: it is for days."""
+    offered = [
+        (site.name, model._meta.label, *each)
+        for site in all_sites
+        for model, page in site._registry.items()
+        for each in page.list_filter
+        if isinstance(each, tuple) and issubclass(each[1], RangeDateFilter)
+    ]
+    wrong = [
+        f"{site}: {label}.{name}"
+        for site, label, name, used in offered
+        if isinstance(apps.get_model(label)._meta.get_field(name), DateTimeField)
+        and not issubclass(used, MomentDayFilter)
+    ]
+
+    assert len({site for site, *_ in offered}) == 2
+    assert wrong == []
 
 
 def test_the_first_id_since_a_moment_is_found_across_gaps(shop: factories.Shop) -> None:

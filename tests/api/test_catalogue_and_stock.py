@@ -6,12 +6,12 @@ import pytest
 from django.core.management import call_command
 
 from inventory.models import Sku, SkuCost, Stock
-from oms.common.invariants import check
 from oms.management.commands.check_invariants import ALL
 from orders.intake import rejecting
 from orders.models import Order, OrderEvent, RejectedOrder
 from tests import factories, steps
 from tests.api.calls import BULK, ORDERS, change, errors_of, send, send_bulk
+from tests.invariants import check
 
 pytestmark = pytest.mark.django_db
 

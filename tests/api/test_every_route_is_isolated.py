@@ -19,7 +19,7 @@ from inventory.models import ReplenishmentPolicy
 from oms.merchants.calls import scopes
 from oms.merchants.calls.views import MerchantView
 from orders.models import BuyerNotification, Order, RejectedOrder
-from tests import factories
+from tests import factories, standing
 from tests.api.calls import idempotency
 from tests.api.samples import Things, populate
 
@@ -237,14 +237,15 @@ LISTS = [route for route in ROUTES if not route.parameters and route.method == "
 OTHERS = [route for route in ROUTES if not route.parameters and route not in LISTS]
 
 
-@pytest.fixture
-def things(db: None) -> Things:
+@pytest.fixture(scope="module")
+def things(django_db_setup: None, django_db_blocker: Any) -> Iterator[Things]:
     """Another merchant's."""
-    return populate(factories.make_shop())
+    with standing.rows(django_db_blocker, lambda: populate(factories.make_shop())) as made:
+        yield made
 
 
 @pytest.fixture
-def stranger(things: Things) -> APIClient:
+def stranger(things: Things, db: None) -> APIClient:
     """A merchant of the marketplace that has nothing of all this."""
     return factories.client_of(factories.MerchantFactory())
 

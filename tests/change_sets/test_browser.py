@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
-from orders.models import ChangeSet, Order, SubOrder
+from orders.models import ChangeSet, InvoiceRequest, Order, SubOrder
 from tests import factories, steps
 from tests.admin.test_browser import browser  # noqa: F401 - a fixture
 from tests.change_sets.helpers import pay_balance
@@ -35,11 +35,15 @@ def test_goods_are_changed_for_dearer_ones(live_server: LiveServer, browser: Any
     page.click("button[value=search]")
     page.fill(f"[name=add-{shop.other_sku.pk}]", "1")
     page.fill("[name=units_1]", "1")
+    page.select_option("[name=invoice_title_type]", "company")
+    page.fill("[name=invoice_title]", "示例科技有限公司")
+    page.fill("[name=invoice_tax_number]", "91110000600037341L")
     # What it does is shown while it is typed.
     page.wait_for_selector("#preview >> text=¥20.00 → ¥35.50")
     preview = page.inner_text("#preview")
     assert "需先补款" in preview
     assert "¥15.50" in preview
+    assert "将申请发票" in preview
     assert fits(page)
     shot(page, f"change-{width}")
     page.click("button[value=look]")
@@ -49,6 +53,7 @@ def test_goods_are_changed_for_dearer_ones(live_server: LiveServer, browser: Any
     shot(page, f"order-waits-{width}")
     row = pay_balance(ChangeSet.objects.get(order=order))
     assert row.state == "confirmed"
+    assert InvoiceRequest.objects.get(order=order).details["title"] == "示例科技有限公司"
     page.reload()
     assert "订单已修改（买家换货）" in page.inner_text("body")
     assert Order.objects.get(pk=order.pk).open_holds == 0

@@ -186,6 +186,20 @@ def test_discarding_what_waits_asks_nobody_any_more(shop):
     assert steps.broken_invariants() == []
 
 
+def test_what_ended_is_not_asked_for_although_the_order_was_billed_more_than_it_is_paid(shop):
+    order = paid(shop, (shop.sku, 2, "10.00"))
+    change(order, units(1, 1), add(shop.sku, 1, unit_price="10.00"))
+    now = Order.objects.get(pk=order.pk)
+    assert now.paid_amount < now.payable_amount
+    payment = ask_for_balance(change(order, add(shop.other_sku)))
+
+    drafting.discard(order.pk, actor=steps.STAFF)
+    factories.run(balancing.run)
+
+    assert Payment.objects.get(pk=payment.pk).state == "expired"
+    assert steps.broken_invariants() == []
+
+
 def test_what_left_cannot_be_changed_and_why_is_said(shop):
     order = paid(shop, (shop.sku, 2, "10.00"))
     part = steps.released(order)

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from orders.changing import charging
-from orders.models import ChangeSet, Order
+from orders.models import ChangeSet, InvoiceRequest, Order
 from payments.taking import links
 from tests import steps
 from tests.admin.conftest import client_of
@@ -128,3 +128,26 @@ def test_what_is_wrong_is_said(shop, clerk, wrong, told):
     order = paid(shop)
     assert told in clerk.post(address(order), typed(**wrong, do="look")).content.decode()
     assert not ChangeSet.objects.exists()
+
+
+def test_an_invoice_is_asked_for_with_the_change_by_who_may(shop, clerk):
+    order = paid(shop)
+    assert 'name="invoice_title"' not in clerk.get(address(order)).content.decode()
+    biller = client_of(*RIGHTS, "issue_invoice", "retitle_invoice")
+    form = typed(invoice_title_type="company", invoice_title="示例科技有限公司", adjustment="-1.00")
+    missing = biller.post(address(order), {**form, "do": "look"}).content.decode()
+    assert "tax number" in missing.lower()
+    assert "An invoice is asked for" not in missing
+
+    form["invoice_tax_number"] = "91110000600037341L"
+    page = biller.post(address(order), {**form, "do": "look"}).content.decode()
+    assert "An invoice is asked for" in page
+    assert not InvoiceRequest.objects.exists()
+    kept = biller.post(address(order), {**form, "do": "save"}, follow=True).content.decode()
+    assert 'value="示例科技有限公司"' in kept
+
+    form |= hidden(biller.post(address(order), {**form, "do": "look"}).content.decode())
+    biller.post(address(order), {**form, "do": "confirm"})
+
+    assert ChangeSet.objects.get().state == "confirmed"
+    assert InvoiceRequest.objects.get().details["tax_number"] == "91110000600037341L"

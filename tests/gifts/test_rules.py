@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError
+from django.db.models import ProtectedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -255,3 +256,19 @@ def test_statements_do_not_grow_with_the_orders(shop, gift, django_assert_max_nu
     with django_assert_max_num_queries(16):
         gifts.apply([order.pk for order in placed])
     assert GiftGrant.objects.count() == 5
+
+
+def test_what_a_rule_names_is_not_deleted_lest_the_rule_be_about_everything(db):
+    sku, channel, gift = factories.SkuFactory(), factories.ChannelFactory(), factories.SkuFactory()
+    rule = GiftRule.objects.create(name="r", gift=gift)
+    rule.goods.add(sku)
+    rule.channels.add(channel)
+
+    for named in (sku, channel, gift):
+        with pytest.raises(ProtectedError):
+            named.delete()
+
+    rule.goods.clear()
+    sku.delete()
+    rule.delete()
+    channel.delete()

@@ -38,7 +38,6 @@ from inventory.models import (
 from inventory.receiving import Arrived
 from inventory.sharing import NewShare, Share
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from oms.common.work import clock
 from orders.changing.cancelling import cancel_order
 from orders.changing.units import cancel_units
@@ -51,6 +50,7 @@ from orders.stock.invariants import INVARIANTS as OF_SET_ASIDES
 from orders.stock.stocktaking import count_stock
 from tests import factories, steps
 from tests.holding import carts
+from tests.invariants import check
 from tests.machines import undone
 
 _ANY = st.integers(0, 30)

@@ -13,9 +13,9 @@ from inventory.models import AdjustmentReason, Stock, StockLot
 from inventory.receiving import Arrived
 from inventory.reserving import Demand
 from oms.common.errors import ChangedMeanwhile, OmsError
-from oms.common.invariants import check
 from orders.stock import stocktaking
 from tests import factories, steps
+from tests.invariants import check
 from tests.pipeline.test_races import in_thread, wait_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)

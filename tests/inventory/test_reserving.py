@@ -11,8 +11,8 @@ from inventory.invariants import INVARIANTS
 from inventory.models import DemandKind, Reservation, Stock, StockMovement
 from inventory.reserving import Demand, Shortage
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from tests import factories, steps
+from tests.invariants import check
 
 pytestmark = pytest.mark.django_db
 

@@ -15,9 +15,9 @@ from inventory.models import AdjustmentReason, DemandKind, LotPromise, Quality, 
 from inventory.receiving import Arrived
 from inventory.reserving import Demand, Withdrawal
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from orders.stock import expiring, stocktaking
 from tests import factories, steps
+from tests.invariants import check
 from tests.machines import run_apart, undone
 
 UNITS = st.integers(min_value=1, max_value=9)

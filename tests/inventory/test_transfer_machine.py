@@ -23,9 +23,9 @@ from inventory.reserving import Demand
 from inventory.transfer_invariants import INVARIANTS as OF_TRANSFERS
 from inventory.transferring import Moved
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from orders.stock import expiring, stocktaking
 from tests import factories, steps
+from tests.invariants import check
 from tests.machines import run_apart, undone
 
 UNITS = st.integers(min_value=1, max_value=6)

@@ -19,7 +19,6 @@ from logistics.invariants import INVARIANTS as OF_LOGISTICS
 from logistics.models import PickTask, WarehouseOrder, Wave
 from logistics.warehouses import events, releasing, sending, stopping
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from oms.common.models import Connection, SystemKind
 from oms.common.work import clock
 from orders.changing import cancelling
@@ -27,6 +26,7 @@ from orders.fulfilling import allocating, splitting
 from orders.models import Order, SubOrderLine
 from orders.reviewing import deciding
 from tests import factories, fakes, steps
+from tests.invariants import check
 from tests.machines import run_apart
 
 _ANY = st.integers(0, 30)

@@ -11,11 +11,11 @@ from logistics.carriers.recalling import asking, calling, following, trouble
 from logistics.invariants import INVARIANTS
 from logistics.models import Recall, Shipment
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from oms.common.models import Ticket, TicketState
 from orders.changing.readdressing import Recipient
 from orders.models import OrderEvent
 from tests import factories, fakes, machines, steps
+from tests.invariants import check
 
 pytestmark = pytest.mark.django_db
 

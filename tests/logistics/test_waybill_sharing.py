@@ -15,10 +15,10 @@ from logistics.carriers.defaults import install_default_carriers
 from logistics.carriers.sharing import Purse
 from logistics.invariants import INVARIANTS
 from logistics.models import Carrier, CarrierAccount, CarrierDecision, Shipment, WaybillShare, WaybillUse
-from oms.common.invariants import check
 from oms.common.models import Connection, SystemKind
 from tests import factories, fakes, steps
 from tests.admin.conftest import client_of
+from tests.invariants import check
 from tests.logistics.test_wishes import allocated, asked_in_turn, place
 from tests.machines import run_apart
 from tests.promising.world import populate

@@ -37,7 +37,7 @@ from orders.intake.rejecting import RefusedRow, keep
 from orders.models import Order, RejectedOrder, ReturnRequest, SubOrder
 from payments.models import Deposit, Refund, RefundGrant, RowKind, SettlementRow, Statement
 from payments.statements import closing
-from tests import factories, steps
+from tests import factories, standing, steps
 from tests.api import samples
 from tests.payments import grants
 from tests.returns import world as returns
@@ -63,26 +63,32 @@ def person_of(merchant, name="li"):
     return client
 
 
-@pytest.fixture
-def other():
-    """Another merchant with a row of every kind."""
-    there = factories.make_shop()
-    after_sales(there)
-    sent_order(there)
-    people.add(there.merchant, "somebody")
-    refused_call(credentials.issue(there.merchant, "theirs").credential)
-    settled(there.merchant)
-    samples.cart_of(there)
-    samples.alert_line(there)
-    return there
+@pytest.fixture(scope="module")
+def both(django_db_setup, django_db_blocker):
+    """Two merchants with a row of every kind."""
+    with standing.rows(django_db_blocker, lambda: (filled("own"), filled("theirs"))) as made:
+        yield made
 
 
 @pytest.fixture
-def own(shop):
-    """The shop with a row of every kind."""
+def own(both, db):
+    """The one that looks."""
+    return both[0]
+
+
+@pytest.fixture
+def other(both, db):
+    """The one that nobody else should see."""
+    return both[1]
+
+
+def filled(credential):
+    """A shop with a row of every kind, and a credential of that name."""
+    shop = factories.make_shop()
     after_sales(shop)
     sent_order(shop)
-    refused_call(credentials.issue(shop.merchant, "own").credential)
+    people.add(shop.merchant, f"somebody-{credential}")
+    refused_call(credentials.issue(shop.merchant, credential).credential)
     settled(shop.merchant)
     samples.cart_of(shop)
     samples.alert_line(shop)
@@ -235,7 +241,7 @@ def test_a_merchant_makes_changes_over_and_revokes_its_own_credentials(own, othe
 def test_merchants_and_staff_do_not_get_into_each_others_pages(own):
     client = person_of(own.merchant)
     assert client.get("/admin/")["Location"].startswith("/admin/login/")
-    user = MerchantUser.objects.get().user
+    user = MerchantUser.objects.get(user__username="li").user
     user.user_permissions.set(Permission.objects.all())
     assert client.get(reverse("admin:orders_order_changelist")).status_code == 302
     refused = Client(headers={"accept-language": "en"})
@@ -275,7 +281,7 @@ def test_a_password_is_changed_on_the_merchants_own_pages(own):
     assert 'href="/merchant/password_change/"' in page
     assert 'action="/merchant/logout/"' in page
     assert "/admin/" not in page
-    user = MerchantUser.objects.get().user
+    user = MerchantUser.objects.get(user__username="li").user
     user.set_password("an-old-password-1")
     user.save()
     client.force_login(user)

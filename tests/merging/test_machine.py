@@ -14,7 +14,6 @@ from logistics.models.warehouse_order import OVER
 from logistics.warehouses import events, releasing, sending, stopping
 from logistics.warehouses.invariants import INVARIANTS as OF_WAREHOUSES
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from oms.merchants.models import Channel
 from orders.changing import cancelling, merging, readdressing
 from orders.changing import units as cancelling_units
@@ -24,6 +23,7 @@ from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.models import Hold, Order, SubOrder, SubOrderLine
 from orders.reviewing import deciding, holds
 from tests import factories, fakes, machines, steps
+from tests.invariants import check
 
 pytestmark = pytest.mark.django_db
 

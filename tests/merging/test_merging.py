@@ -169,6 +169,26 @@ def test_what_is_held_cancelled_or_sent_elsewhere_leaves_the_others(shop):
     assert steps.broken_invariants() == []
 
 
+def test_nobody_stays_merged_with_nobody_once_the_other_one_left(shop):
+    one, other = allocated(shop), allocated(shop)
+    merging.merge([one.pk, other.pk], actor=steps.STAFF)
+
+    holds.hold_order(one.order_id, reason="x", actor=steps.STAFF)
+
+    assert not SubOrder.objects.filter(merge_group__isnull=False).exists()
+    event = OrderEvent.objects.get(order=other.order_id, kind="unmerged")
+    assert event.data["why"] == "left_alone"
+
+
+def test_the_two_who_are_left_of_three_stay_merged(shop):
+    parts = [allocated(shop) for _ in range(3)]
+    merging.merge([part.pk for part in parts], actor=steps.STAFF)
+
+    holds.hold_order(parts[0].order_id, reason="x", actor=steps.STAFF)
+
+    assert list(SubOrder.objects.filter(merge_group__isnull=False).order_by("pk")) == parts[1:]
+
+
 def test_cancelling_one_order_of_a_merge_that_was_never_sent_lets_the_others_go_alone(shop):
     one, other = allocated(shop), allocated(shop)
     merging.merge([one.pk, other.pk], actor=steps.STAFF)

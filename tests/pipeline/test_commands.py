@@ -15,7 +15,7 @@ from logistics.carriers.defaults import install_default_carriers
 from oms import tasks
 from oms.common.work.claiming import Stage
 from orders.models import Order, OrderEvent
-from tests import steps
+from tests import factories, standing, steps
 
 pytestmark = pytest.mark.django_db
 
@@ -94,9 +94,21 @@ def test_a_drain_ends_although_a_row_needs_a_person(shop, settings):
     assert (sub_order.state, sub_order.shipments.get().last_error) == ("packed", "no carrier is active")
 
 
+@pytest.fixture(scope="module")
+def standing_shop(django_db_setup, django_db_blocker):
+    """The shop with two orders at their end, one on its way, one waiting for payment; everything adds up."""
+    with standing.rows(django_db_blocker, _drained) as made:
+        yield made
+
+
 @pytest.fixture
-def drained(shop):
-    """Two orders at their end, one on its way, one waiting for payment; everything adds up."""
+def drained(standing_shop, db):
+    """The same, for a test of its own."""
+    return standing_shop
+
+
+def _drained():
+    shop = factories.make_shop()
     install_default_carriers()
     shop.place_order()
     shop.place_order(payment_method="cod")
@@ -276,6 +288,22 @@ RETURN_OF_LINE = (
             f"{RETURN_OF_LINE}; INSERT INTO orders_returnfinding (line_id, found, quantity)"
             " SELECT id, 'missing', 1 FROM orders_returnline",
             "inspection_says_of_every_unit_what_it_is",
+        ),
+        (
+            f"{RETURN_OF_LINE}; INSERT INTO orders_returnfinding (line_id, found, quantity)"
+            " SELECT id, 'missing', 1 FROM orders_returnline",
+            "what_did_not_come_back_is_the_buyers",
+        ),
+        (
+            "INSERT INTO orders_changeset"
+            " (order_id, number, state, actions, reason, actor_kind, actor, ended_at, version)"
+            " VALUES (%(order)s, 'C1', 'discarded', '[]', '', 'staff', 'x', now(), 0);"
+            " INSERT INTO payments_payment (number, order_id, change_set_id, means, state, amount, captured_amount,"
+            " attempts, last_error, lease_token, connection_id)"
+            " SELECT o.number || '-P9', o.id, c.id, 'online', 'pending', 1, 0, 0, '', 0,"
+            " (SELECT min(id) FROM common_connection)"
+            " FROM orders_order o JOIN orders_changeset c ON c.order_id = o.id WHERE o.id = %(order)s",
+            "balances_of_ended_changes_are_not_asked_for",
         ),
         (
             f"{RETURN_OF_LINE}; INSERT INTO orders_returnfinding (line_id, found, quantity)"

@@ -7,13 +7,13 @@ from logistics.by_merchant.shipping import Leaving
 from logistics.carriers import dispatching
 from logistics.models import Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending, stopping
-from oms.common.invariants import check
 from oms.common.models import InboundFact
 from oms.management.commands.check_invariants import ALL
 from orders.actors import Actor
 from orders.changing import cancelling
 from orders.models import ActorKind, OrderEvent, SubOrder
 from tests import factories, fakes, steps
+from tests.invariants import check
 from tests.portal import world
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]

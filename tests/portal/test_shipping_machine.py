@@ -21,13 +21,13 @@ from logistics.invariants import INVARIANTS as OF_LOGISTICS
 from logistics.models import Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending, stopping
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from oms.common.work import clock
 from orders.actors import Actor
 from orders.changing import cancelling
 from orders.fulfilling import allocating
 from orders.models import ActorKind, Order, SubOrderLine
 from tests import factories, steps
+from tests.invariants import check
 from tests.machines import run_apart
 from tests.portal import world
 

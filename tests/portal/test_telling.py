@@ -17,7 +17,6 @@ from logistics.warehouses import stopping
 from logistics.watching.robots import NotTold
 from logistics.watching.robots.known import ROBOTS
 from oms.common.errors import FieldError, OmsError, WrongFields
-from oms.common.invariants import check
 from oms.common.models import Connection
 from oms.common.secrecy import seal
 from oms.merchants.invariants import INVARIANTS
@@ -39,6 +38,7 @@ from orders.intake.rejecting import RefusedRow, keep
 from orders.models import DeliveryPromise, RejectedOrder
 from payments.statements import closing
 from tests import factories, steps
+from tests.invariants import check
 from tests.machines import run_apart
 from tests.payments.test_settling import ANNA, by_hand
 from tests.portal import world

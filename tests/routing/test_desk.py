@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from logistics.models import CourierParcel, DoorReport, PlanState, RoutePlan, Stop, Tour
 from logistics.routing import jobs, planning
-from oms.common.invariants import check
 from oms.common.models import Job
 from oms.common.work import jobs as all_jobs
 from oms.management.commands.check_invariants import ALL
 from tests import factories, steps
 from tests.admin.conftest import boss, client_of  # noqa: F401 - a member of staff
+from tests.invariants import check
 from tests.routing.helpers import DAY, MORNING, hire, open_station, parcel_of, state
 
 pytestmark = pytest.mark.django_db

@@ -21,8 +21,8 @@ from logistics.routing import planning, publishing, working
 from logistics.routing.invariants import INVARIANTS
 from logistics.routing.working import Report
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from tests import factories, steps
+from tests.invariants import check
 from tests.machines import run_apart
 from tests.routing.helpers import DAY, MORNING, hire, open_station, parcel_of
 

@@ -6,10 +6,20 @@ from decimal import Decimal
 
 from django.db.models import Sum
 
-from inventory.models import Stock
+from inventory.models import Stock, StockLot
 from logistics.models import WarehouseOrderLine
-from orders.models import Exchange, Order, OrderCharge, OrderLine, SubOrder, SubOrderLine
+from orders.models import (
+    Exchange,
+    Order,
+    OrderCharge,
+    OrderLine,
+    ReturnFinding,
+    ReturnLine,
+    SubOrder,
+    SubOrderLine,
+)
 from orders.models.charge import OF_CHANGES, OF_GONE_UNITS, ChargeCause, ChargeComponent
+from orders.models.return_request import ENDED_WITHOUT, RESTOCKED
 from orders.models.sub_order import AT_WAREHOUSE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
 from payments.models import Payment, Refund
 
@@ -17,11 +27,12 @@ _OF_GOODS = (ChargeCause.PLACED, *OF_CHANGES, *OF_GONE_UNITS)
 
 
 class Outside:
-    """What the world outside knows for itself: units that came into the warehouses by SKU (id), beside those that left
-    by sub-orders, and what buyers paid over a provider (yuan)."""
+    """What the world outside knows for itself: good units that came into the warehouses by SKU (id), beside those that
+    left by sub-orders; damaged ones; and what buyers paid over a provider (yuan)."""
 
     def __init__(self) -> None:
         self.came: Counter[int] = Counter()
+        self.damaged: Counter[int] = Counter()
         self.paid = Decimal(0)
 
 
@@ -66,6 +77,31 @@ def check_stock(outside: Outside) -> None:
         bound = sum(lines.filter(sub_order__state__in=HOLDING_STOCK).values_list("quantity", flat=True))
         rows = Stock.objects.filter(sku=sku).aggregate(on_hand=Sum("on_hand"), reserved=Sum("reserved"))
         assert (rows["on_hand"], rows["reserved"]) == (came - left, bound), sku
+    lots = StockLot.objects.exclude(quality="good").values_list("stock__sku", "quality").annotate(Sum("on_hand"))
+    bad = {(sku, quality): units for sku, quality, units in lots.order_by() if units}
+    assert bad == {(sku, "damaged"): units for sku, units in outside.damaged.items() if units}
+
+
+def check_returns() -> None:
+    """A unit that a return holds may still come, or is there; one that was given back was there, or nobody wanted to
+    have it back."""
+    there: Counter[int] = Counter()
+    stays: Counter[int] = Counter()
+    for key, found, units in ReturnFinding.objects.values_list("line", "found", "quantity"):
+        (there if found in RESTOCKED else stays)[key] += units
+    given: Counter[int] = Counter()
+    rows = ReturnLine.objects.select_related("return_request")
+    for line in rows:
+        row = line.return_request
+        if row.state in ENDED_WITHOUT:
+            assert line.open_quantity == 0, (row.number, row.state)
+        assert line.open_quantity <= line.quantity - stays[line.pk], (row.number, "missing, and held")
+        if row.state == "received":
+            assert line.open_quantity == line.quantity - stays[line.pk], (row.number, row.kind)
+        without = row.kind in ("refund_only", "refused_at_door") or row.inspected_at is None
+        given[line.sub_order_line_id] += line.quantity if without else there[line.pk]
+    for part in SubOrderLine.objects.filter(returned_quantity__gt=0):
+        assert part.returned_quantity <= given[part.pk], part.pk
 
 
 def check_merges() -> None:

@@ -5,9 +5,9 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from oms.common import ticket_invariants, tickets
-from oms.common.invariants import check
 from oms.common.models import Ticket, TicketResult
 from oms.common.tickets import TicketKind, Trouble, close_tickets, open_tickets
+from tests.invariants import check
 
 pytestmark = pytest.mark.django_db
 MANY = range(1, 301)

@@ -13,7 +13,6 @@ from django.utils import timezone
 from oms.common import ticket_invariants, ticketing, tickets
 from oms.common.desk.ticket_list import cause_text
 from oms.common.errors import ChangedMeanwhile, OmsError
-from oms.common.invariants import check
 from oms.common.models import QueueLook, SavedView, Ticket, TicketEvent, TicketTarget
 from oms.common.tickets import TicketKind, Trouble, open_tickets
 from orders import tickets as of_orders
@@ -21,6 +20,7 @@ from orders.models import Order
 from orders.reviewing import holds
 from tests import factories, steps
 from tests.admin.conftest import client_of
+from tests.invariants import check
 from tests.pipeline.test_races import in_thread
 
 LIST = "/admin/common/ticket/"

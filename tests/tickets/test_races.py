@@ -11,7 +11,6 @@ from django.db import transaction
 
 from oms.common import stuck, ticket_invariants, ticketing, tickets
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from oms.common.models import Ticket
 from oms.common.tickets import TicketKind, Trouble, close_tickets, open_tickets
 from oms.common.work import claiming
@@ -19,6 +18,7 @@ from orders import retrying
 from orders.models import Order
 from orders.reviewing import deciding
 from tests import factories, steps
+from tests.invariants import check
 from tests.pipeline.test_races import in_thread, wait_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)

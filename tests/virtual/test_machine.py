@@ -14,13 +14,13 @@ from logistics.models import CodeSale, VirtualCode
 from logistics.virtual import confirming, delivering, revealing, settling, stocking, taking_back
 from oms.common import secrecy
 from oms.common.errors import OmsError
-from oms.common.invariants import check
 from oms.common.work import clock
 from orders.changing import cancelling
 from orders.fulfilling import allocating, splitting
 from orders.models import Order, SubOrder
 from orders.reviewing import deciding
 from tests import factories, steps
+from tests.invariants import check
 from tests.machines import run_apart, undone
 from tests.virtual import world
 

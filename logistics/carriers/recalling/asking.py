@@ -221,5 +221,6 @@ def _parts(shipment_ids: Collection[int]) -> list[SubOrder]:
 
 
 def destination_of(recall: Recall) -> Destination | None:
-    """Where the parcel is to go instead; for the carrier only."""
-    return Destination(**json.loads(secrecy.unseal(recall.recipient))) if recall.recipient else None
+    """Where the parcel is to go instead, for the carrier only; None where that was not asked for, or is forgotten."""
+    told = json.loads(secrecy.unseal(recall.recipient)) if recall.recipient else {}
+    return Destination(**told) if told else None

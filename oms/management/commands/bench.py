@@ -26,6 +26,8 @@ MEASURED = (
     "tracking",
     "routes",
     "review",
+    "changes",
+    "gifts",
 )
 
 

@@ -8,6 +8,8 @@ from rest_framework import serializers
 from oms.common.door.api import LineField
 from oms.common.door.schema import ErrorSerializer
 from orders.api.serializers.cancellation import FenField, PreviewPromotionSerializer
+from orders.api.serializers.returns import NewGoodsSerializer
+from orders.api.serializers.terms import WishSerializer
 from orders.changing.sets.actions import MOST_ACTIONS, NAMES
 from orders.models.amounts import Bearer
 
@@ -19,6 +21,13 @@ class _AmountField(serializers.DecimalField):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(max_digits=12, decimal_places=2, coerce_to_string=True, required=False, **more)
+
+
+class UnitsOfLineSerializer(serializers.Serializer):
+    """Units of a line."""
+
+    line = serializers.IntegerField(min_value=1, max_value=32_000, help_text="The line's position in the order.")
+    quantity = serializers.IntegerField(min_value=1, max_value=99_999)
 
 
 class ActionSerializer(serializers.Serializer):
@@ -43,6 +52,21 @@ class ActionSerializer(serializers.Serializer):
     phone = LineField(max_length=40, required=False, help_text="`recipient`")
     region_code = LineField(max_length=6, required=False, help_text="`recipient`: GB/T 2260, a county.")
     address = LineField(max_length=200, required=False, help_text="`recipient`")
+    sub_order = LineField(max_length=32, required=False, help_text="`split`, `merge`, `exchange`: its number.")
+    together_with = serializers.ListField(
+        child=LineField(max_length=32),
+        max_length=20,
+        required=False,
+        help_text="`merge`: numbers of sub-orders of other orders, which go in one parcel with it.",
+    )
+    units = UnitsOfLineSerializer(many=True, required=False, help_text="`split`, `exchange`: units of its lines.")
+    return_reason = LineField(
+        max_length=40, required=False, help_text="`exchange`: the code of a reason of returns, such as `no_reason`."
+    )
+    goods = NewGoodsSerializer(
+        many=True, required=False, help_text="`exchange`: what the buyer gets; none: the same goods again."
+    )
+    invoice = WishSerializer(required=False, help_text="`invoice`: what is asked for; takes `invoices.request`.")
     delivery_from = serializers.DateTimeField(required=False, allow_null=True, help_text="`appointment`")
     delivery_until = serializers.DateTimeField(required=False, allow_null=True, help_text="`appointment`")
 
@@ -50,7 +74,7 @@ class ActionSerializer(serializers.Serializer):
         """The action as `orders.changing.sets.actions` reads it: amounts and times as text."""
         found = super().to_internal_value(data)
         return {
-            name: value if isinstance(value, int | str) or value is None else _as_text(value)
+            name: value if isinstance(value, int | str | list | dict) or value is None else _as_text(value)
             for name, value in found.items()
         }
 
@@ -190,3 +214,8 @@ class ChangePreviewSerializer(serializers.Serializer):
     freight_after = FenField()
     promotions = PreviewPromotionSerializer(many=True, help_text="Promotions that the kept goods lose.")
     parcels = serializers.IntegerField(help_text="How many more are sent; negative: fewer.")
+    others = serializers.ListField(
+        child=serializers.DictField(),
+        source="beyond",
+        help_text="What `invoice` and `exchange` come to: each names its action as `do`; amounts in yuan.",
+    )

@@ -7,6 +7,7 @@ from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from oms.common.door.api import LineField
 from orders.api.examples import INVOICE
 from orders.intake.checking import CheckedOrder
 from orders.intake.terms import MOMENTS
@@ -20,6 +21,7 @@ COLUMNS = (
     *(f"terms__{name}" for name in (*MOMENTS, "carrier", "carrier_class", "carrier_unmet")),
     *("terms__receiver_token", "terms__seller_memo", "terms__flag", "terms__metadata"),
 )
+WISH = {"kind": "ordinary", "title_type": "company", "title": "示例科技有限公司", "tax_number": "91110000600037341L"}
 _CARRIER_UNMET = "Why a parcel of the order goes by another carrier than wished; empty while the wish is kept."
 _LATE = "Which of the platform's deadlines passed: the order is not shipped, or not signed for, yet."
 
@@ -37,6 +39,21 @@ class InvoiceRequestSerializer(serializers.Serializer):
     address = serializers.CharField()
     phone = serializers.CharField()
     email = serializers.CharField()
+
+
+@extend_schema_serializer(examples=[OpenApiExample("For a company", WISH, request_only=True)])
+class WishSerializer(serializers.Serializer):
+    """The invoice that a buyer asks for. A person's may lack the title; a company's has its tax number."""
+
+    kind = serializers.ChoiceField(InvoiceKind.choices, default=InvoiceKind.ORDINARY)
+    title_type = serializers.ChoiceField(TitleType.choices)
+    title = LineField(max_length=120, default="", allow_blank=True)
+    tax_number = LineField(max_length=40, default="", allow_blank=True)
+    bank_name = LineField(max_length=80, default="", allow_blank=True)
+    bank_account = LineField(max_length=40, default="", allow_blank=True)
+    address = LineField(max_length=200, default="", allow_blank=True)
+    phone = LineField(max_length=40, default="", allow_blank=True)
+    email = LineField(max_length=120, default="", allow_blank=True)
 
 
 class TermsFields(serializers.Serializer):

@@ -9,6 +9,11 @@ As JSON each is an object whose `do` says what it is:
     {"do": "freight", "amount": "5.00"}                      by how much the freight changes
     {"do": "recipient", "name": …, "phone": …, "region_code": …, "address": …}
     {"do": "appointment", "delivery_from": TIME, "delivery_until": TIME}                 null: no appointment any more
+    {"do": "split", "sub_order": NUMBER, "units": [{"line": 1, "quantity": 1}]}          these go by themselves
+    {"do": "merge", "sub_order": NUMBER, "together_with": [NUMBER]}                      with sub-orders of other orders
+    {"do": "invoice", "invoice": {"title_type": "company", "title": …}}                  as when an order comes in
+    {"do": "exchange", "sub_order": NUMBER, "units": […], "return_reason": CODE,         units that the buyer has,
+        "goods": [{"sku": CODE, "quantity": 1}]}                                         for these; none: the same again
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,17 +22,20 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from inventory import selling
 from inventory.models import Sku
-from oms.common.errors import FieldError, WrongFields
+from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.money import to_fen
 from orders.changing.readdressing import Recipient
+from orders.changing.sets import beyond
+from orders.changing.sets.beyond import Wish
 from orders.intake.bodies import MAX_LINES
-from orders.models import Order, OrderLine
+from orders.models import Order, OrderLine, SubOrder, SubOrderLine
 from orders.models.amounts import Bearer
 
 MOST_ACTIONS = 500
@@ -80,8 +88,55 @@ class Appointment:
     ends: datetime | None
 
 
-NAMES = ("add", "gift", "quantity", "adjust", "freight", "recipient", "appointment")
-Action = Add | Remove | Adjust | Freight | Recipient | Appointment
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Units (by sub-order line) of a sub-order (id) that go by themselves."""
+
+    sub_order_id: int
+    units: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Sub-orders (ids), of which one is the order's, that go in one parcel."""
+
+    sub_order_ids: tuple[int, ...]
+
+
+# What apps above carry out; also of an order that is completed.
+BEYOND = ("invoice", "exchange")
+NAMES = ("add", "gift", "quantity", "adjust", "freight", "recipient", "appointment", "split", "merge", *BEYOND)
+Action = Add | Remove | Adjust | Freight | Recipient | Appointment | Split | Merge | Wish
+
+
+def others_of(order: Order, told: Sequence[Mapping[str, Any]]) -> QuerySet[SubOrder]:
+    """The sub-orders of other orders of the shop's merchant that the actions name."""
+    named = [one.get("together_with") for one in told if one.get("do") == "merge"]
+    numbers = {str(number)[:32] for numbers in named if isinstance(numbers, list) for number in numbers[:MOST_ACTIONS]}
+    rows = SubOrder.objects.filter(number__in=numbers, order__channel__merchant=order.channel.merchant_id)
+    return rows.exclude(order=order.pk).order_by("pk")
+
+
+def units_of(part: SubOrder, told: Any) -> dict[int, int]:
+    """The units, told by the order's lines, by line of the sub-order. Raises WrongFields."""
+    keys = dict(SubOrderLine.objects.filter(sub_order=part).values_list("order_line__position", "pk"))
+    found: dict[int, int] = {}
+    wrong = []
+    for place, one in enumerate(told if isinstance(told, list) else []):
+        line, units = (one.get(name) for name in ("line", "quantity")) if isinstance(one, Mapping) else (None, None)
+        if not isinstance(line, int) or line not in keys or keys[line] in found:
+            text = _("The sub-order has no such line, or it is said twice.")
+            wrong.append(FieldError(f"units.{place}.line", "unknown_line", text))
+        elif not isinstance(units, int) or isinstance(units, bool) or not 1 <= units <= MOST_UNITS:
+            text = _("Give a quantity of at least 1.")
+            wrong.append(FieldError(f"units.{place}.quantity", "invalid", text))
+        else:
+            found[keys[line]] = units
+    if not found and not wrong:
+        wrong = [FieldError("units", "required", _("Name at least one unit."))]
+    if wrong:
+        raise WrongFields(wrong)
+    return found
 
 
 def read(order: Order, told: Sequence[Mapping[str, Any]], kept: Mapping[int, int]) -> list[Action]:
@@ -106,6 +161,7 @@ class _Reader:
     """Reads the actions of one change, noting what is wrong."""
 
     def __init__(self, order: Order, told: Sequence[Mapping[str, Any]], kept: Mapping[int, int]) -> None:
+        self.order = order
         self.kept = kept
         self.wrong: list[FieldError] = []
         self.lines = {line.position: line for line in OrderLine.objects.filter(order=order).select_related("sku")}
@@ -127,12 +183,56 @@ class _Reader:
     def action(self, place: int, one: Mapping[str, Any]) -> Action | None:
         """The action at a place; None, and noted, where it is wrong."""
         name = str(one.get("do", ""))
+        if name in BEYOND:
+            return self._beyond(place, name, one)
         read_one = getattr(self, f"_{name}") if name in NAMES else None
         if read_one is None:
             self.refuse(place, "do", "invalid_choice", _("Give one of: %(choices)s.") % {"choices": ", ".join(NAMES)})
             return None
         found: Action | None = read_one(place, one)
         return found
+
+    def _beyond(self, place: int, name: str, one: Mapping[str, Any]) -> Wish | None:
+        try:
+            found = beyond.read(name, self.order, one)
+        except WrongFields as refusal:
+            for error in refusal.errors:
+                self.refuse(place, error.attr or "", error.code, error.detail)
+            return None
+        except OmsError as refusal:
+            self.refuse(place, refusal.attr or "", refusal.code, str(refusal))
+            return None
+        return found if name != "invoice" or self._once(place, "do", name) else None
+
+    def _part(self, place: int, one: Mapping[str, Any]) -> SubOrder | None:
+        part = SubOrder.objects.filter(order=self.order, number=str(one.get("sub_order", ""))).first()
+        if part is None:
+            self.refuse(place, "sub_order", "not_found", _("The order has no such sub-order."))
+        return part
+
+    def _merge(self, place: int, one: Mapping[str, Any]) -> Merge | None:
+        part, numbers = self._part(place, one), one.get("together_with")
+        if part is None:
+            return None
+        found = {other.number: other.pk for other in others_of(self.order, [one])}
+        if not isinstance(numbers, list) or not numbers or set(numbers) - found.keys():
+            text = _("Name sub-orders of other orders of the same merchant.")
+            self.refuse(place, "together_with", "not_found", text)
+            return None
+        key = ("merge", part.pk)
+        return Merge((part.pk, *found.values())) if self._once(place, "sub_order", key) else None
+
+    def _split(self, place: int, one: Mapping[str, Any]) -> Split | None:
+        part = self._part(place, one)
+        if part is None:
+            return None
+        try:
+            units = units_of(part, one.get("units"))
+        except WrongFields as refusal:
+            for error in refusal.errors:
+                self.refuse(place, error.attr or "", error.code, error.detail)
+            return None
+        return Split(part.pk, units) if self._once(place, "sub_order", ("split", part.pk)) else None
 
     def check_all(self, found: Sequence[Action]) -> None:
         """What is wrong with all of them together."""

@@ -13,12 +13,14 @@ from django.db.models import F, Sum
 from django.db.models.functions import Coalesce, Now
 
 from orders.actors import Actor
-from orders.changing import charging, readdressing
+from orders.changing import charging, merging, readdressing
 from orders.changing.readdressing import Recipient
 from orders.changing.reasons import Why
-from orders.changing.sets import adding, pricing
-from orders.changing.sets.actions import Action, Add, Adjust, Appointment, Freight, Remove
+from orders.changing.sets import adding, beyond, pricing
+from orders.changing.sets.actions import Action, Add, Adjust, Appointment, Freight, Merge, Remove, Split
+from orders.changing.sets.beyond import Shown, Wish
 from orders.changing.units import cancel_units
+from orders.fulfilling import dividing
 from orders.locking import lock_sub_orders
 from orders.models import Order, OrderCharge, OrderTerms, PaymentMethod, PromiseToMake, SubOrder, SubOrderState
 from orders.models.charge import OF_CHANGES, ChargeCause, ChargeComponent
@@ -27,10 +29,11 @@ from orders.reviewing import deciding
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What is owed for the order before and after a change, in yuan."""
+    """What is owed for the order before and after a change, in yuan; and what the actions of apps above came to."""
 
     before: Decimal
     after: Decimal
+    beyond: Sequence[Shown] = ()
 
     @property
     def more(self) -> Decimal:
@@ -60,7 +63,13 @@ def apply(order: Order, actions: Sequence[Action], *, reason: str, reference: st
     for action in actions:
         if isinstance(action, Appointment):
             _appoint(order.pk, action)
-    owed = Owed(before, charging.owed(order.pk))
+        elif isinstance(action, Split):
+            dividing.divide(action.sub_order_id, action.units, actor=actor)
+    for action in actions:
+        if isinstance(action, Merge):
+            merging.merge(action.sub_order_ids, actor=actor)
+    shown = [beyond.carry_out(order, action, actor=actor) for action in actions if isinstance(action, Wish)]
+    owed = Owed(before, charging.owed(order.pk), shown)
     if order.payment_method != PaymentMethod.COD:
         _set_off(order.pk, owed, reference, actor)
     if added and order.reviewed_at is not None:

@@ -29,9 +29,10 @@ from orders.changing import kinds as change_kinds
 from orders.changing.readdressing import Recipient
 from orders.changing.sets import actions as reading
 from orders.changing.sets import applying
-from orders.changing.sets.actions import Action, Add, Adjust, Appointment, Freight
+from orders.changing.sets.actions import BEYOND, Action, Add, Adjust, Appointment, Freight
+from orders.changing.sets.beyond import Wish
 from orders.changing.stamping import check_stamp
-from orders.locking import lock_order, lock_sub_orders
+from orders.locking import lock_order, lock_orders_of, lock_sub_orders
 from orders.models import (
     OPEN_SETS,
     WAITING_SETS,
@@ -53,7 +54,7 @@ from orders.telling import timeline
 
 Told = Mapping[str, Any]
 STAGE_NAME = "end_changes"
-_EARLY = (Recipient, Appointment)
+_EARLY = (Recipient, Appointment, Wish)
 
 NOT_CARRIED_OUT = register_kind(
     TicketKind(
@@ -104,7 +105,9 @@ def reason_of(reason: str) -> str:
 def checked(order: Order, sub_orders: Sequence[SubOrder], wish: Sequence[Told], *, may_price: bool) -> list[Action]:
     """What is wished for, read and checked against the locked order. Raises CannotChange and WrongFields."""
     blocked = obstacle(order)
-    if blocked:
+    # The buyer of an order that is completed may want an invoice, or other goods.
+    is_later = order.state == OrderState.COMPLETED and not order.is_historical
+    if blocked and not (is_later and wish and all(one.get("do") in BEYOND for one in wish)):
         raise CannotChange(blocked)
     rows = list(OrderLine.objects.filter(order=order))
     parts = list(SubOrder.objects.filter(pk__in=[part.pk for part in sub_orders]).prefetch_related("lines"))
@@ -121,7 +124,7 @@ def checked(order: Order, sub_orders: Sequence[SubOrder], wish: Sequence[Told], 
     _check_follower(order, actions)
     removed = sum(one.units for one in actions if isinstance(one, reading.Remove))
     left = sum(line.quantity - gone[line.position] for line in rows)
-    if removed == left and not any(isinstance(one, Add) for one in actions):
+    if removed and removed == left and not any(isinstance(one, Add) for one in actions):
         raise CannotChange(_("Nothing would be left of the order: cancel it instead."), attr="actions")
     return actions
 
@@ -135,6 +138,15 @@ def _check_follower(order: Order, actions: Sequence[Action]) -> None:
             _("What is sent again costs nothing, and nothing can be added: place another order for the goods."),
             attr="actions",
         )
+
+
+def lock_all(order_id: int, wish: Sequence[Told], *, version: int | None) -> Order:
+    """The locked order; orders whose sub-orders are to go with its own are locked with it, the first first. Raises
+    ChangedMeanwhile."""
+    if any(one.get("do") == "merge" for one in wish):
+        own = Order.objects.select_related("channel").get(pk=order_id)
+        lock_orders_of(reading.others_of(own, wish) | SubOrder.objects.filter(order=order_id))
+    return lock_order(order_id, version=version)
 
 
 def open_set(order_id: int) -> ChangeSet | None:
@@ -200,7 +212,7 @@ def change(
 
     Raises CannotChange, ChangedMeanwhile, WrongFields, and what the single changes raise.
     """
-    order = lock_order(order_id, version=version)
+    order = lock_all(order_id, wish, version=version)
     sub_orders = lock_sub_orders(order_id)
     check_stamp(order, sub_orders, stamp)
     row = save(order_id, wish, reason=reason, actor=actor, set_version=set_version, may_price=may_price)
@@ -210,6 +222,9 @@ def change(
     told = _carry_out(order, row, actions, actor)
     if told.more > 0 and asks_first:
         transaction.savepoint_rollback(tried)
+        if any(isinstance(one, reading.Merge) for one in actions):
+            # The others would not wait, and are not locked once it is paid.
+            raise CannotChange(_("It has to be paid first: merge the parcels apart from it."), attr="actions")
         _ask_for_balance(order, row, told.more, actor)
     else:
         transaction.savepoint_commit(tried)
@@ -245,7 +260,7 @@ def _carry_out(order: Order, row: ChangeSet, actions: Sequence[Action], actor: A
         after=str(owed.after),
         freight=[str(freight), str(now.freight_amount)] if freight != now.freight_amount else [],
         parts=list(new.values_list("number", flat=True)),
-        what=sorted({_NAMES[type(one)] for one in actions}),
+        what=sorted({one.name if isinstance(one, Wish) else _NAMES[type(one)] for one in actions}),
     )
     nudging.nudge("owing", "review", "split", "allocate", "promise")
     return owed
@@ -265,6 +280,8 @@ _NAMES: Mapping[type, str] = {
     Freight: "freight",
     Recipient: "recipient",
     Appointment: "appointment",
+    reading.Split: "split",
+    reading.Merge: "merge",
 }
 
 

@@ -18,10 +18,11 @@ from orders.changing.previewing import PromotionLooked, StockBack, look, promoti
 from orders.changing.sets import drafting
 from orders.changing.sets.actions import Action, Add
 from orders.changing.sets.applying import apply
+from orders.changing.sets.beyond import Shown
 from orders.changing.stamping import stamp_of
 from orders.fulfilling.waiting import units_waited_for
 from orders.intake.terms import carriers_in_use
-from orders.locking import lock_order, lock_sub_orders
+from orders.locking import lock_sub_orders
 from orders.models import ActorKind, Order, OrderEvent, OrderLine, PaymentMethod
 from orders.reviewing import holds
 from orders.telling.timeline import changes_of
@@ -72,6 +73,7 @@ class SetPreview:
     recipient: dict[str, tuple[str, str]]
     gaps: Sequence[str]
     quote: Quote | None
+    beyond: Sequence[Shown] = ()
 
     @property
     def back(self) -> int:
@@ -84,7 +86,7 @@ def preview(
     order_id: int, wish: Sequence[drafting.Told], *, reason: str, may_price: bool = True, version: int | None = None
 ) -> SetPreview:
     """What the change would do now; nothing is changed. Raises what its confirmation does."""
-    order = lock_order(order_id, version=version)
+    order = drafting.lock_all(order_id, wish, version=version)
     sub_orders = lock_sub_orders(order_id)
     stamp = stamp_of(order, sub_orders)
     last_event = order.events.order_by("-id").values_list("id", flat=True).first() or 0
@@ -124,6 +126,7 @@ def preview(
         recipient=recipient,
         gaps=gaps,
         quote=quote,
+        beyond=owed.beyond,
     )
 
 
