@@ -238,15 +238,21 @@ def test_of_a_look_and_a_cancellation_at_once_only_one_comes_true(shop, sku):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_buyers_at_once_get_each_code_once(shop):
-    """Sixty orders, each delivered by itself, eight at once; the stage itself would take them together."""
-    sku = world.code_sku(shop)
-    world.bring(shop, sku, [f"CODE-{i:03}" for i in range(60)])
-    for _ in range(60):
-        shop.place_order((sku, 1, "15.00"), payment_method="cod")
+@pytest.mark.parametrize(
+    ("buyers", "units", "at_once"),
+    [(60, 1, 8), pytest.param(200, 500, 200, marks=pytest.mark.soak)],
+    ids=["few", "hundred_thousand_codes"],
+)
+def test_many_buyers_at_once_get_each_code_once(shop, buyers, units, at_once):
+    """Each order is delivered by itself, many at once; the stage itself would take them together."""
+    sku, codes = world.code_sku(shop), [f"CODE-{i:06}" for i in range(buyers * units)]
+    for first in range(0, len(codes), 5000):
+        world.bring(shop, sku, codes[first : first + 5000])
+    for _ in range(buyers):
+        shop.place_order((sku, units, "15.00"), payment_method="cod")
     steps.approve_and_split()
     factories.run(world.allocating.run)
-    start = threading.Barrier(8)
+    start = threading.Barrier(at_once)
 
     def work(rows: list[tuple[int, int]]) -> None:
         try:
@@ -258,10 +264,11 @@ def test_many_buyers_at_once_get_each_code_once(shop):
             connections.close_all()
 
     parts = list(SubOrder.objects.order_by("id").values_list("id", "order_id"))
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(work, [parts[i::8] for i in range(8)]))
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(work, [parts[i::at_once] for i in range(at_once)]))
 
     sold = list(CodeSale.objects.values_list("code_id", "delivery_id"))
-    assert (len(sold), len({code for code, _ in sold}), len({part for _, part in sold})) == (60, 60, 60)
-    assert (world.units(sku), world.states(sku)) == ((0, 0), {"sold": 60})
-    assert SubOrder.objects.filter(state="delivered").count() == 60
+    counted = (len(sold), len({code for code, _ in sold}), len({part for _, part in sold}))
+    assert counted == (len(codes), len(codes), buyers)
+    assert (world.units(sku), world.states(sku)) == ((0, 0), {"sold": len(codes)})
+    assert SubOrder.objects.filter(state="delivered").count() == buyers
