@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from logistics.models import Recall, ShipmentLabel
-from oms.common import secrecy
+from logistics.carriers.recalling import asking
+from logistics.models import ShipmentLabel
 from orders.asked import forgetting
 
 
 def _empty(order_ids: Sequence[int]) -> None:
-    Recall.objects.filter(shipment__sub_order__order__in=order_ids, recipient__isnull=False).update(
-        recipient=secrecy.seal("{}")
-    )
+    asking.forget(order_ids)
     labels = ShipmentLabel.objects.filter(shipment__sub_order__order__in=order_ids, template__isnull=False)
     labels.update(template=None)
 

@@ -403,6 +403,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
+    "index-addresses": {"task": "oms.index_addresses", "schedule": 10.0, "options": {"expires": 10}},
     "forget-recipients": {"task": "oms.forget_recipients", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "close-statements": {"task": "oms.close_statements", "schedule": 600.0, "options": {"expires": 500}},
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},

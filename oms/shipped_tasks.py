@@ -13,6 +13,7 @@ TASKS.add(
         "purge-webhooks": _("Forget old webhooks"),
         "purge-jobs": _("Forget files of old jobs"),
         "forget-rejected-orders": _("Forget old refused rows"),
+        "index-addresses": _("Make addresses searchable"),
         "forget-recipients": _("Forget people of old orders"),
         "close-statements": _("Close statements"),
         "reconcile": _("Fetch bills and compare"),

@@ -26,7 +26,7 @@ from oms.telling import gathering as news_gathering
 from orders.actors import job
 from orders.asked import forgetting
 from orders.fulfilling import waking
-from orders.intake import rejecting
+from orders.intake import address_words, rejecting
 from orders.promising import awaiting
 from orders.stock import demand, expiring
 from payments.invoicing import commission
@@ -191,6 +191,12 @@ def invoice_commissions() -> int:
 def forget_rejected_orders() -> int:
     """Delete refused rows whose time is over; returns how many."""
     return rejecting.forget()
+
+
+@shared_task(name="oms.index_addresses", ignore_result=True)
+def index_addresses() -> int:
+    """Let new orders be found by words of their addresses; returns how many."""
+    return address_words.write()
 
 
 @shared_task(name="oms.forget_recipients", ignore_result=True)

@@ -1,7 +1,7 @@
 """The one search box: it recognises what was typed and looks it up by equality, each kind through its own index.
 
 Where nothing is called exactly so, it looks for what ends or begins so: the end of a phone or waybill, a name, a buyer,
-goods by their name. Each of these has an index of its own, too.
+goods by their name, words of an address. Each of these has an index of its own, too.
 """
 
 import re
@@ -18,7 +18,8 @@ from oms.common.desk.lists import united
 from oms.common.numbering import is_order_number
 from oms.common.postgresql.tails import LONGEST_TAIL, Tail
 from orders.asked.panels import Lookup, registry
-from orders.models import Order, OrderLine, OrderTerms, SubOrder
+from orders.intake import address_words
+from orders.models import AddressWords, Order, OrderLine, OrderTerms, SubOrder
 
 # More orders than this nobody looks through; they should filter instead.
 CAP = 1_000
@@ -156,6 +157,16 @@ def _of_product(text: str) -> QuerySet[Any]:
     return OrderLine.objects.filter(sku__in=skus).order_by("-id").values("order_id")[:CAP]
 
 
+def _names_an_address(text: str) -> bool:
+    # Fewer characters stand in many thousands of addresses.
+    return 3 <= len(text) <= 100 and any(char.isalpha() for char in text) and bool(address_words.wanted_pairs(text))
+
+
+def _of_address(text: str) -> QuerySet[Any]:
+    rows = AddressWords.objects.filter(pairs__contains=address_words.wanted_pairs(text))
+    return rows.order_by("-order_id").values("order_id")[:CAP]
+
+
 def _of_metadata(text: str) -> QuerySet[Any]:
     named = _METADATA.fullmatch(text)
     wanted = {named["key"]: named["value"]} if named else {}
@@ -175,4 +186,5 @@ _OWN = (
     Lookup(_is_name, _of_buyers_name, gettext_lazy("buyer"), is_loose=True),
     Lookup(short_text, _of_buyer, gettext_lazy("buyer"), is_loose=True),
     Lookup(_is_name, _of_product, gettext_lazy("product"), is_loose=True),
+    Lookup(_names_an_address, _of_address, gettext_lazy("address"), is_loose=True),
 )

@@ -7,18 +7,17 @@ what stands on an invoice stays: it is a document of the books.
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-import msgspec
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from oms.common import secrecy
 from oms.common.desk.counting import first_id_since
-from oms.common.messages.writing import Content
-from oms.common.models import BuyerMessage, InboundFact, Ticket
+from oms.common.messages import writing
+from oms.common.models import InboundFact, Ticket
 from oms.common.models.fact import SETTLED_FACTS
 from oms.common.states import listed
 from orders.asked.after_sales import objections
+from orders.intake import address_words
 from orders.intake.addresses import address_key
 from orders.locking import lock_orders
 from orders.models import ChangeSet, Order, OrderEvent, OrderTerms
@@ -86,13 +85,11 @@ def _empty(locked: Sequence[int]) -> int:
     Order.objects.filter(pk__in=ids).update(
         **nobody, remark="", address_key=address_key("", ""), anonymised_at=timezone.now()
     )
+    address_words.forget(ids)
     OrderTerms.objects.filter(order__in=ids).update(receiver_token="", seller_memo="")
     OrderEvent.objects.filter(order__in=ids, sealed__isnull=False).update(sealed=None)
     ChangeSet.objects.filter(order__in=ids, sealed__isnull=False).update(sealed=None)
-    empty = secrecy.seal(msgspec.json.encode(Content("", "", {})).decode())
-    messages = BuyerMessage.objects.filter(about_id__in=ids)
-    messages.filter(address__isnull=False).update(address=secrecy.seal(""))
-    messages.update(content=empty, hint="")
+    writing.forget(ids)
     for also in _empties:
         also(ids)
     return len(ids)

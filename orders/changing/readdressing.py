@@ -16,6 +16,7 @@ from orders import kinds
 from orders.actors import Actor
 from orders.changing import merging
 from orders.changing.stamping import check_stamp
+from orders.intake import address_words
 from orders.intake.addresses import address_key
 from orders.intake.addressing import parse_address
 from orders.intake.refusals import Refusals
@@ -105,6 +106,7 @@ def change_recipient(
         return order
     key = address_key(str(values["region_id"] or ""), str(values["recipient_address"]))
     Order.objects.filter(pk=order_id).update(**values, address_key=key)
+    address_words.rewrite(order_id)
     _tell(order, {name: str(values[name] or "") for name in changed}, actor)
     if "region_id" in changed:
         _source_anew([part for part in sub_orders if not part.is_virtual], actor)

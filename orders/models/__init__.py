@@ -1,5 +1,6 @@
 """The life cycle's data: orders and their parts, holds and review rules, the timeline, returns."""
 
+from orders.models.address_words import AddressWords
 from orders.models.cancel_reason import CancelReason
 from orders.models.change_set import OPEN_SETS, WAITING_SETS, ChangeSet, ChangeSetState
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
@@ -43,6 +44,7 @@ __all__ = [
     "OPEN_SETS",
     "WAITING_SETS",
     "ActorKind",
+    "AddressWords",
     "BuyerNotification",
     "CancelReason",
     "ChangeSet",

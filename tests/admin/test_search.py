@@ -8,9 +8,11 @@ from django.test import Client
 
 from logistics.models import Carrier, Shipment
 from orders.admin.searching import find, phone_in
-from orders.models import Order, SubOrder
+from orders.changing.readdressing import Recipient, change_recipient
+from orders.intake import address_words
+from orders.models import AddressWords, Order, SubOrder
 from payments.models import Payment
-from tests import factories
+from tests import factories, steps
 
 LIST = "/admin/orders/order/"
 
@@ -189,3 +191,51 @@ def test_ends_and_beginnings_are_found_by_their_indexes(shop: factories.Shop) ->
             assert index in str(cursor.fetchall())
         cursor.execute("EXPLAIN SELECT id FROM logistics_shipment WHERE RIGHT(waybill_number, 4) = '7890'")
         assert "shipment_by_waybill_tail" in str(cursor.fetchall())
+
+
+# --- Words of addresses -----------------------------------------------------------------------------------------------
+
+
+def at(shop: factories.Shop, address: str, **more: Any) -> Order:
+    """An order that goes there, which the search knows of."""
+    order = shop.place_order(recipient={**shop.body()["recipient"], "address": address}, **more)
+    address_words.write()
+    return order
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("银杏街", "银杏街15号", "银杏街 15号", "15号 银杏街", "银杏街１５号", "Tower b"),
+        *("东城区银杏街", "东城 银杏街", "北京 东城 银杏街", "北京市 银杏街", "阳光花园"),
+    ],
+)
+def test_words_of_an_address_find_its_orders(shop: factories.Shop, text: str) -> None:
+    wanted = at(shop, "银杏街 15号（阳光花园）Tower B 602室")
+    at(shop, "杏银街51号月光花园")
+    assert find(text).order_ids == {wanted.pk}
+    assert "地址" in [str(one) for one in find(text).tried]
+
+
+@pytest.mark.parametrize("text", ["银杏街16号", "银杏", "北京市", "北京", "阳光大厦", "!!!", "１２３"])
+def test_other_words_find_none(shop: factories.Shop, text: str) -> None:
+    at(shop, "银杏街15号阳光花园602室")
+    assert not find(text).order_ids
+
+
+def test_the_index_follows_the_address(shop: factories.Shop) -> None:
+    order = at(shop, "银杏街15号")
+    assert address_words.write() == 0
+    change_recipient(order.pk, Recipient(address="梧桐路77弄"), actor=steps.STAFF)
+    assert (find("银杏街").order_ids, find("梧桐路").order_ids) == (set(), {order.pk})
+    late = shop.place_order(recipient={**shop.body()["recipient"], "address": "槐树巷3号"})
+    assert not find("槐树巷").order_ids
+    assert address_words.write() == 1
+    assert find("槐树巷").order_ids == {late.pk}
+
+
+def test_an_order_that_others_overtook_is_found_too(shop: factories.Shop) -> None:
+    early, late = at(shop, "银杏街15号"), at(shop, "银杏街16号")
+    AddressWords.objects.filter(order=early).delete()
+    assert address_words.write() == 1
+    assert find("银杏街").order_ids == {early.pk, late.pk}

@@ -224,3 +224,9 @@ def destination_of(recall: Recall) -> Destination | None:
     """Where the parcel is to go instead, for the carrier only; None where that was not asked for, or is forgotten."""
     told = json.loads(secrecy.unseal(recall.recipient)) if recall.recipient else {}
     return Destination(**told) if told else None
+
+
+def forget(order_ids: Collection[int]) -> None:
+    """Take away where parcels of these orders were to go instead."""
+    recalls = Recall.objects.filter(shipment__sub_order__order__in=order_ids, recipient__isnull=False)
+    recalls.update(recipient=secrecy.seal("{}"))

@@ -1,6 +1,6 @@
 """Writing what buyers are to be told, in the transaction of the fact: each fact once by each way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -100,6 +100,13 @@ def _hint(address: str) -> str:
 def opened(message: BuyerMessage) -> Content:
     """What the message says; for the way to the buyer only. Raises cryptography.fernet.InvalidToken."""
     return msgspec.json.decode(secrecy.unseal(message.content), type=Content)
+
+
+def forget(about_ids: Collection[int]) -> None:
+    """Take away to whom messages about these went, and what they said; that they were sent stays."""
+    messages = BuyerMessage.objects.filter(about_id__in=about_ids)
+    messages.filter(address__isnull=False).update(address=secrecy.seal(""))
+    messages.update(content=secrecy.seal(msgspec.json.encode(Content("", "", {})).decode()), hint="")
 
 
 def shown(about_id: int) -> list[str]:
