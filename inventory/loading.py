@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from inventory import costing, hosting, reserving, selling
 from inventory.lots import today
@@ -312,8 +311,11 @@ def _barcodes(row: Mapping[str, str]) -> list[str] | None:
 
 def _follow_batches(result: Loaded, skus: Sequence[Sku]) -> None:
     """Where SKUs began to want batches, or want none any more, their stock follows; what cannot stays, and is named."""
-    rows = Stock.objects.filter(sku__in=[sku.pk for sku in skus])
-    differing = rows.exclude(keeps_lots=F("sku__wants_batches")).values("sku")
+    ids = [sku.pk for sku in skus]
+    # Two looks at one table each: of tables just filled PostgreSQL knows too little to join them well.
+    wants = dict(Sku.objects.filter(pk__in=ids).values_list("pk", "wants_batches"))
+    keeps = Stock.objects.filter(sku__in=ids).order_by().values_list("sku", "keeps_lots").distinct()
+    differing = {sku for sku, keeps_lots in keeps if keeps_lots != wants[sku]}
     switched = list(Sku.objects.filter(pk__in=differing).order_by("pk"))
     # All of it at once, in the one order of locks.
     reserving.lock_stock(Stock.objects.filter(sku__in=switched).values_list("pk", flat=True))
