@@ -1,6 +1,7 @@
 """Tiles of money and merchants."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -61,13 +62,13 @@ def _summed(label: Any, model: str, rows: QuerySet[Any], column: str, query: dic
 
 def _money_of_today(_user_id: int) -> list[Figure]:
     today = timezone.localdate()
-    since = midnight(today)
+    since, until = midnight(today), midnight(today + timedelta(days=1))
 
     def days(column: str) -> dict[str, str]:
         return {f"{column}_from": today.isoformat(), f"{column}_to": today.isoformat()}
 
-    paid = Payment.objects.filter(state=PaymentState.CAPTURED, captured_at__gte=since)
-    sent = Refund.objects.filter(state=RefundState.SUCCEEDED, succeeded_at__gte=since)
+    paid = Payment.objects.filter(state=PaymentState.CAPTURED, captured_at__gte=since, captured_at__lt=until)
+    sent = Refund.objects.filter(state=RefundState.SUCCEEDED, succeeded_at__gte=since, succeeded_at__lt=until)
     return [
         _summed(
             _("Came in"),
