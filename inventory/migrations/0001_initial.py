@@ -8,9 +8,10 @@ import django_fsm
 import oms.common.models.base
 from decimal import Decimal
 from django.db import migrations, models
+from oms.common.postgresql.first import FirstMigration
 
 
-class Migration(migrations.Migration):
+class Migration(FirstMigration):
 
     initial = True
 

@@ -12,9 +12,10 @@ import oms.common.secrecy
 import time
 from django.conf import settings
 from django.db import migrations, models
+from oms.common.postgresql.first import FirstMigration
 
 
-class Migration(migrations.Migration):
+class Migration(FirstMigration):
 
     initial = True
 

@@ -16,9 +16,10 @@ import uuid
 from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
+from oms.common.postgresql.first import FirstMigration
 
 
-class Migration(migrations.Migration):
+class Migration(FirstMigration):
 
     initial = True
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from django.db.migrations.loader import MigrationLoader
+
+from oms.common.postgresql.first import FirstMigration
 from oms.embedded import CHECKOUT
 
 LONGEST = 450
@@ -31,3 +34,9 @@ def test_the_top_of_orders_has_few_rooms():
     rooms = {path.stem for path in (CHECKOUT / "orders").iterdir()} - OF_DJANGO
 
     assert len(rooms) <= MOST_ROOMS, sorted(rooms)
+
+
+def test_the_first_migrations_make_their_tables_at_once():
+    first = {app: each for (app, name), each in MigrationLoader(None).disk_migrations.items() if name == "0001_initial"}
+    ours = {"common", "merchants", "inventory", "orders", "payments", "logistics"}
+    assert [app for app in ours if not isinstance(first[app], FirstMigration)] == []

@@ -10,9 +10,10 @@ import oms.common.models.job
 import oms.common.secrecy
 from django.conf import settings
 from django.db import migrations, models
+from oms.common.postgresql.first import FirstMigration
 
 
-class Migration(migrations.Migration):
+class Migration(FirstMigration):
 
     initial = True
 
