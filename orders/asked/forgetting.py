@@ -99,5 +99,7 @@ def _forget_messages(since: datetime) -> None:
     """The messages from outside that were settled, as they came: what was understood of them stays."""
     below = first_id_since(InboundFact, "received_at", since)
     old = InboundFact.objects.filter(pk__lt=below, raw__isnull=False, state__in=SETTLED_FACTS, settled_at__lt=since)
-    while ids := list(old.order_by("pk").values_list("pk", flat=True)[:SLICE]):
+    last = 0
+    while ids := list(old.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:SLICE]):
+        last = ids[-1]
         InboundFact.objects.filter(pk__in=ids).update(raw=None)

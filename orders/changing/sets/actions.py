@@ -180,6 +180,10 @@ class _Reader:
         """Note that a field is wrong."""
         self.wrong.append(FieldError(f"actions.{place}.{name}" if name else f"actions.{place}", code, detail))
 
+    def _refuse_all(self, place: int, errors: Sequence[FieldError]) -> None:
+        for error in errors:
+            self.refuse(place, error.attr or "", error.code, error.detail)
+
     def action(self, place: int, one: Mapping[str, Any]) -> Action | None:
         """The action at a place; None, and noted, where it is wrong."""
         name = str(one.get("do", ""))
@@ -196,8 +200,7 @@ class _Reader:
         try:
             found = beyond.read(name, self.order, one)
         except WrongFields as refusal:
-            for error in refusal.errors:
-                self.refuse(place, error.attr or "", error.code, error.detail)
+            self._refuse_all(place, refusal.errors)
             return None
         except OmsError as refusal:
             self.refuse(place, refusal.attr or "", refusal.code, str(refusal))
@@ -229,8 +232,7 @@ class _Reader:
         try:
             units = units_of(part, one.get("units"))
         except WrongFields as refusal:
-            for error in refusal.errors:
-                self.refuse(place, error.attr or "", error.code, error.detail)
+            self._refuse_all(place, refusal.errors)
             return None
         return Split(part.pk, units) if self._once(place, "sub_order", ("split", part.pk)) else None
 
