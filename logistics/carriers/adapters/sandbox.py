@@ -59,7 +59,7 @@ class SandboxCarrier:
             ],
             connection_id=link.pk,
         )
-        warehouses.waybill_came([parcel.warehouse_order for parcel in parcels])
+        warehouses.waybill_came(sorted({parcel.warehouse_order for parcel in parcels if parcel.warehouse_order}))
         return {reference: Answer(taken=True, waybill=waybill) for reference, waybill in waybills.items()}
 
     def intercept(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
