@@ -17,7 +17,7 @@ from payments.models import Bill, BillForm, BillMatch, BillRow, BillSource, Outc
 from payments.reconciling import carriage, days, judging, missing, recording, refreshing
 from payments.reconciling.lines import Line
 from payments.reconciling.reading import Read, read_bill
-from payments.reconciling.verdicts import Fresh, Verdict
+from payments.reconciling.verdicts import Fresh
 
 # What our books have and these have not is missed.
 _COMPLETE = (BillForm.ALIPAY_TRADE, BillForm.WECHAT_TRADE, BillForm.COD, BillForm.BANK)
