@@ -1,18 +1,21 @@
 """The public page on which a buyer pays an order: by a signed link, without anything personal."""
 
-from typing import Any
+from typing import Any, Literal
 
 import segno
-from django.http import Http404, HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from oms.common.errors import OmsError
 from orders.models import Order, OrderState
-from payments.models import PaymentState
-from payments.taking import differences, links, switching
+from payments.models import Payment, PaymentState
+from payments.providers import PAGED, get_paged
+from payments.taking import differences, links, requesting, switching
 
 # While something is to be waited for, the page is loaded again so often.
 REFRESH_SECONDS = 4
@@ -34,10 +37,35 @@ def pay_view(request: HttpRequest, token: str) -> HttpResponse:
         else:
             return redirect("pay", token)
     shown = _shown(order)
-    response = render(request, "payments/pay.html", {**shown, "refusal": refusal})
+    opens = reverse("pay_open", args=[token]) if _has_page(shown["payment"]) else ""
+    response = render(request, "payments/pay.html", {**shown, "opens": opens, "refusal": refusal})
     if shown["is_waiting"]:
         response.headers["Refresh"] = str(REFRESH_SECONDS)
     return response
+
+
+@never_cache
+@require_safe
+def open_view(request: HttpRequest, token: str) -> HttpResponse:
+    """On to the provider's own page, in a browser or on a phone; back to ours where there is nothing to pay there."""
+    order = links.order_of(token)
+    if order is None:
+        raise Http404
+    payment = _shown(order)["payment"]
+    if not _has_page(payment):
+        return redirect("pay", token)
+    provider = get_paged(payment.connection.protocol)
+    assert provider is not None  # noqa: S101 - `_has_page`
+    back = reverse("pay", args=[token])
+    back = f"{settings.PUBLIC_URL}{back}" if settings.PUBLIC_URL else request.build_absolute_uri(back)
+    kind: Literal["page", "wap"] = "wap" if "Mobi" in request.headers.get("User-Agent", "") else "page"
+    charge = requesting.charge_of(payment.pk)
+    return HttpResponseRedirect(provider.page(charge, payment.connection, kind, return_url=back))
+
+
+def _has_page(payment: Payment | None) -> bool:
+    """Whether the buyer may pay on a page of the provider's."""
+    return payment is not None and payment.state == PaymentState.PENDING and payment.connection.protocol in PAGED
 
 
 def _number(text: str) -> int:
