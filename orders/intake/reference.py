@@ -119,7 +119,7 @@ def read(
     sells = _SELLS_ITS_OWN
     if merchant.kind == Merchant.Kind.SELF_OPERATED:
         sells = _SOLD_ALL if is_history else _SELLS_ALL
-    # Arrays within a SELECT have any length to the planner: a plan for all calls seems as good to it as one for this, and
+    # Arrays within a SELECT have any length to the planner: a plan for all calls seems as good as one for this, and
     # is kept. Made anew each time, it took a fifth of what storing an order costs PostgreSQL.
     rows = fetch_prepared(
         f"""
