@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from oms.common.errors import OmsError
+from oms.common.models import Connection
 from orders.models import Order, OrderState
 from payments.models import Payment, PaymentState
 from payments.providers import PAGED, get_paged
@@ -37,7 +38,7 @@ def pay_view(request: HttpRequest, token: str) -> HttpResponse:
         else:
             return redirect("pay", token)
     shown = _shown(order)
-    opens = reverse("pay_open", args=[token]) if _has_page(shown["payment"]) else ""
+    opens = reverse("pay_open", args=[token]) if _paged(shown["payment"]) else ""
     response = render(request, "payments/pay.html", {**shown, "opens": opens, "refusal": refusal})
     if shown["is_waiting"]:
         response.headers["Refresh"] = str(REFRESH_SECONDS)
@@ -52,20 +53,21 @@ def open_view(request: HttpRequest, token: str) -> HttpResponse:
     if order is None:
         raise Http404
     payment = _shown(order)["payment"]
-    if not _has_page(payment):
+    link = _paged(payment)
+    provider = get_paged(link.protocol) if link else None
+    if link is None or provider is None:
         return redirect("pay", token)
-    provider = get_paged(payment.connection.protocol)
-    assert provider is not None  # noqa: S101 - `_has_page`
     back = reverse("pay", args=[token])
     back = f"{settings.PUBLIC_URL}{back}" if settings.PUBLIC_URL else request.build_absolute_uri(back)
     kind: Literal["page", "wap"] = "wap" if "Mobi" in request.headers.get("User-Agent", "") else "page"
     charge = requesting.charge_of(payment.pk)
-    return HttpResponseRedirect(provider.page(charge, payment.connection, kind, return_url=back))
+    return HttpResponseRedirect(provider.page(charge, link, kind, return_url=back))
 
 
-def _has_page(payment: Payment | None) -> bool:
-    """Whether the buyer may pay on a page of the provider's."""
-    return payment is not None and payment.state == PaymentState.PENDING and payment.connection.protocol in PAGED
+def _paged(payment: Payment | None) -> Connection | None:
+    """The connection of a payment that the buyer may make on a page of the provider's."""
+    link = payment.connection if payment and payment.state == PaymentState.PENDING else None
+    return link if link and link.protocol in PAGED else None
 
 
 def _number(text: str) -> int:
