@@ -68,7 +68,8 @@ def badge(label: object, kind: str = "muted", icon: str = "") -> SafeString:
 def why_empty(changelist: ChangeList) -> str:
     """Why a list that nothing is looked for in has no rows, and what makes the first one."""
     model_admin = changelist.model_admin
-    return str(model_admin.admin_site.empty_lists.get(model_admin.model._meta.label_lower, ""))
+    sentences = getattr(model_admin.admin_site, "empty_lists", {})
+    return str(sentences.get(model_admin.model._meta.label_lower, ""))
 
 
 @register.simple_tag
