@@ -140,6 +140,14 @@ CARRIER_WISHED = event(
     tone="info",
     icon="local_shipping",
 )
+WAREHOUSE_WISHED = event(
+    "warehouse_wished",
+    words.tell_warehouse,
+    ("warehouse",),
+    private=("before",),
+    tone="info",
+    icon="warehouse",
+)
 TAKEN_BACK = event(
     "taken_back",
     words.tell_taken_back,

@@ -38,7 +38,7 @@ def load(order_id: int) -> Order | None:
     sub_orders = SubOrder.objects.select_related("merchant", "warehouse", "parent").order_by("id")
     orders = (
         Order.objects.annotate(undoable=undoing.of_order())
-        .select_related(*("channel__merchant", "region", "assigned_to", "terms", "invoice_request"))
+        .select_related(*("channel__merchant", "region", "assigned_to", "terms__warehouse", "invoice_request"))
         .prefetch_related(
             Prefetch("lines", OrderLine.objects.select_related("sku__merchant").order_by("position")),
             Prefetch("sub_orders", sub_orders.prefetch_related(Prefetch("lines", lines))),

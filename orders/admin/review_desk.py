@@ -1,4 +1,4 @@
-"""The list of orders in review (审单): carrier and memo changed in the row, and many released at once."""
+"""The list of orders in review (审单): carrier, warehouse and memo changed in the row, and many released at once."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from inventory.models import Warehouse
 from oms.common.errors import OmsError
 from orders.admin.staff import staff_actor
 from orders.admin.undoing import with_undo
@@ -50,14 +51,17 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         found = found.filter(pk__gt=int(after))
     open_ones = Prefetch("holds", Hold.objects.filter(released_at=None).order_by("id"), to_attr="open_ones")
     orders = list(
-        found.select_related("channel", "region", "terms").prefetch_related(open_ones).order_by("pk")[: ROWS + 1]
+        found.select_related("channel", "region", "terms__warehouse")
+        .prefetch_related(open_ones)
+        .order_by("pk")[: ROWS + 1]
     )
     shown = orders[:ROWS]
     carriers = [known.code for known in known_carriers() if known.is_active]
+    warehouses = list(wishing.warehouses_for({order.channel.merchant_id for order in shown}))
     return {
         **site.each_context(request),
         "title": _("Orders in review"),
-        "rows": [_row(order, request, carriers) for order in shown],
+        "rows": [_row(order, request, carriers, warehouses) for order in shown],
         "only_held": only_held,
         "next": shown[-1].pk if len(orders) > ROWS else None,
         "longest_memo": LONGEST_MEMO,
@@ -65,15 +69,25 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _row(order: Order, request: HttpRequest, carriers: Iterable[str]) -> dict[str, Any]:
+def _row(
+    order: Order, request: HttpRequest, carriers: Iterable[str], warehouses: Iterable[Warehouse]
+) -> dict[str, Any]:
     terms = getattr(order, "terms", None)
     carrier = terms.carrier if terms else ""
+    warehouse = terms.warehouse.code if terms and terms.warehouse else ""
+    fitting = {
+        one.code: one.name
+        for one in warehouses
+        if one.kind != Warehouse.Kind.MERCHANT or one.merchant_id == order.channel.merchant_id
+    }
     return {
         "order": order,
         "holds": [words.worded(hold) for hold in order.open_ones],  # type: ignore[attr-defined]
         "may_release": any(_is_mine(hold, request) for hold in order.open_ones),  # type: ignore[attr-defined]
         "carrier": carrier,
         "carriers": sorted({*carriers, *([carrier] if carrier else [])}),
+        "warehouse": warehouse,
+        "warehouses": sorted({**({warehouse: ""} if warehouse else {}), **fitting}.items()),
         "memo": terms.seller_memo if terms else "",
     }
 
@@ -92,10 +106,10 @@ def _number(request: HttpRequest, name: str) -> int | None:
 
 
 def _keep(request: HttpRequest) -> None:
-    """Keep carriers and memos that differ from what the page showed; each order by itself."""
+    """Keep carriers, warehouses and memos that differ from what the page showed; each order by itself."""
     changed = []
     for order_id in _ids(request.POST.getlist("row")):
-        given = {name: request.POST.get(f"{name}-{order_id}") for name in ("carrier", "memo")}
+        given = {name: request.POST.get(f"{name}-{order_id}") for name in ("carrier", "warehouse", "memo")}
         said = {
             name: text.strip()
             for name, text in given.items()
@@ -114,6 +128,9 @@ def _keep(request: HttpRequest) -> None:
             version = _number(request, f"version-{order_id}")
             if "carrier" in said:
                 wishing.wish_for_carrier(order_id, said["carrier"], actor=staff_actor(request), version=version)
+                version = None
+            if "warehouse" in said:
+                wishing.wish_for_warehouse(order_id, said["warehouse"], actor=staff_actor(request), version=version)
                 version = None
             if "memo" in said:
                 marking.mark(order_id, seller_memo=said["memo"], actor=staff_actor(request), version=version)

@@ -61,6 +61,7 @@ def _rows(order: Order, terms: OrderTerms) -> list[Term]:
         Term(
             _("Carrier wished for"), terms.carrier or (terms.carrier_class and terms.get_carrier_class_display()), unmet
         ),
+        Term(_("Warehouse wished for"), terms.warehouse.code if terms.warehouse else ""),
         Term(_("Delivery from"), terms.delivery_from),
         Term(_("Delivery until"), terms.delivery_until),
         Term(_("Platform: ship by"), terms.ship_by, _("late") if "ship_by" in late else ""),

@@ -218,22 +218,22 @@ def _lines(order_ids: Collection[int]) -> dict[int, list[tuple[int, Line]]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
+            WITH taken AS MATERIALIZED (
+                SELECT c.line_id, ARRAY[{_GONE}, 0] AS shares FROM orders_ordercharge c
+                WHERE c.order_id = ANY(%(ids)s::bigint[]) AND c.cause IN ({listed(OF_GONE_UNITS)}) GROUP BY c.line_id
+            ), gone AS MATERIALIZED (
+                SELECT p.order_line_id, sum(CASE WHEN s.state IN ({listed(UNDONE)}) THEN p.quantity
+                    ELSE p.returned_quantity END) AS units
+                FROM orders_suborderline p JOIN orders_suborder s ON s.id = p.sub_order_id
+                WHERE s.order_id = ANY(%(ids)s::bigint[]) GROUP BY p.order_line_id
+            )
             SELECT l.order_id, l.position, l.id, l.quantity, (l.stated_value * 100)::bigint,
                 ARRAY[{shares_in_fen("l")}], taken.shares,
                 CASE WHEN o.split_at IS NULL THEN CASE o.state WHEN '{OrderState.CANCELLED}' THEN l.quantity
                     ELSE coalesce((o.units_to_cancel->>l.position::text)::int, 0) END
                 ELSE coalesce(gone.units, 0) END::int
             FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id
-            LEFT JOIN (
-                SELECT c.line_id, ARRAY[{_GONE}, 0] AS shares FROM orders_ordercharge c
-                WHERE c.order_id = ANY(%(ids)s::bigint[]) AND c.cause IN ({listed(OF_GONE_UNITS)}) GROUP BY c.line_id
-            ) AS taken ON taken.line_id = l.id
-            LEFT JOIN (
-                SELECT p.order_line_id, sum(CASE WHEN s.state IN ({listed(UNDONE)}) THEN p.quantity
-                    ELSE p.returned_quantity END) AS units
-                FROM orders_suborderline p JOIN orders_suborder s ON s.id = p.sub_order_id
-                WHERE s.order_id = ANY(%(ids)s::bigint[]) GROUP BY p.order_line_id
-            ) AS gone ON gone.order_line_id = l.id
+            LEFT JOIN taken ON taken.line_id = l.id LEFT JOIN gone ON gone.order_line_id = l.id
             WHERE l.order_id = ANY(%(ids)s::bigint[]) ORDER BY l.order_id, l.position
             """,
             {"ids": array(order_ids)},

@@ -210,9 +210,15 @@ def _asked(order_id: int, already: Collection[int]) -> tuple[Asked, ...]:
     )
 
 
+def lines_in_short(order_id: int) -> dict[int, OrderLine]:
+    """The order's lines by id, with no more than what a preview shows of them: an order may have hundreds."""
+    few = ("position", "name", "caller_code", "is_gift", "sku__code")
+    return {line.pk: line for line in OrderLine.objects.filter(order=order_id).select_related("sku").only(*few)}
+
+
 def _lines(order_id: int, before: Collection[Line], after: Collection[Line]) -> tuple[LineGone, ...]:
     kept = {line.key: line for line in after}
-    rows = {line.pk: line for line in OrderLine.objects.filter(order=order_id).select_related("sku")}
+    rows = lines_in_short(order_id)
     return tuple(
         LineGone(
             rows[line.key].position,

@@ -59,7 +59,9 @@ def cancel_units(
         blocked = obstacle(order, [])
         if blocked:
             raise CannotCancel(blocked)
-    lines = {line.position: line for line in OrderLine.objects.filter(order=order).select_related("sku")}
+    rows = OrderLine.objects.filter(order=order).select_related("sku")
+    few = ("position", "quantity", "name", "caller_code", "sku__code")
+    lines = {line.position: line for line in rows.only(*few)}
     _check(units, lines)
     if order.state != OrderState.SPLIT:
         return _keep_the_wish(order, units, lines, why=why, actor=actor, tells_buyer=tells_buyer)

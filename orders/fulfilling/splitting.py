@@ -71,10 +71,11 @@ def _write(order_ids: list[int], in_bundles: Mapping[int, int] | None = None) ->
             ), part AS (
                 INSERT INTO orders_suborder
                     (number, order_id, merchant_id, storage_class, payment_method, state, {_SHARES},
-                     total_quantity, weight_g, ship_not_before)
+                     total_quantity, weight_g, ship_not_before, wished_warehouse_id)
                 SELECT number, order_id, merchant_id, storage_class, payment_method,
                     '{SubOrderState.AWAITING_ALLOCATION}', {_SHARES}, quantity, weight_g,
-                    (SELECT t.ship_not_before FROM orders_orderterms t WHERE t.order_id = planned.order_id)
+                    (SELECT t.ship_not_before FROM orders_orderterms t WHERE t.order_id = planned.order_id),
+                    (SELECT t.warehouse_id FROM orders_orderterms t WHERE t.order_id = planned.order_id)
                 FROM planned
                 RETURNING id, number, order_id, merchant_id, storage_class
             ), part_line AS (

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from inventory.models import Warehouse
 from oms.common import secrecy
 from oms.common.secrecy import SealedTextField
 from orders.models.order import FulfilmentState, Order
@@ -81,6 +82,17 @@ class OrderTerms(models.Model):
         default="",
         blank=True,
         editable=False,
+    )
+    warehouse = models.ForeignKey(
+        Warehouse,
+        verbose_name=_("warehouse wished for"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     delivery_from = models.DateTimeField(_("delivery from"), null=True, blank=True)
     delivery_until = models.DateTimeField(_("delivery until"), null=True, blank=True)

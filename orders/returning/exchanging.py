@@ -17,7 +17,7 @@ from oms.common.money import to_fen, yuan
 from oms.merchants.models import ExchangePrice
 from orders.actors import Actor
 from orders.changing import correcting, followers
-from orders.intake.bodies import LineBody
+from orders.intake.bodies import LineBody, PromotionBody
 from orders.intake.placing import Placed, Refused
 from orders.models import Exchange, Fault, Order, ReturnLine, ReturnRequest
 from orders.models.order_link import CostBearer, LinkKind
@@ -47,8 +47,8 @@ class NewGoods:
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """A line of the new order: price of a unit and what is off the line, in fen. `is_old`: at the price of what comes
-    back."""
+    """A line of the new order: price of a unit and what is off the line, in fen, of which the platform bears
+    `platform`. `is_old`: at the price of what comes back."""
 
     sku: Sku
     name: str
@@ -56,6 +56,7 @@ class NewLine:
     unit_price: int
     discount: int
     is_old: bool
+    platform: int = 0
 
     @property
     def amount(self) -> int:
@@ -89,20 +90,20 @@ def _skus(order: Order, wish: Sequence[dict[str, Any]]) -> list[Sku]:
 @dataclass(slots=True)
 class _Back:
     """Units of a line that come back, of which so many are exchanged already. `costs[k]`: what the first `k` of them
-    had cost the buyer, without freight, in fen."""
+    had cost the buyer, without freight, in fen; `borne[k]` what the platform bore of them."""
 
     sku: Sku
     name: str
     unit_price: int
     units: int
     costs: Sequence[int]
+    borne: Sequence[int]
     used: int = 0
 
-    def take(self, units: int) -> int:
-        """What the next units had cost."""
-        before = self.costs[self.used]
-        self.used += units
-        return self.costs[self.used] - before
+    def take(self, units: int) -> tuple[int, int]:
+        """What the next units had cost, and what the platform bore of them."""
+        before, self.used = self.used, self.used + units
+        return self.costs[self.used] - self.costs[before], self.borne[self.used] - self.borne[before]
 
 
 def priced(order: Order, exchange: Exchange, lines: Sequence[ReturnLine]) -> list[NewLine]:
@@ -143,9 +144,10 @@ def _at_old_price(sku: Sku, name: str, units: int, back: Sequence[_Back], found:
     for one in back:
         count = min(units - done, one.units - one.used)
         if count > 0:
-            cost = one.take(count)
-            price = max(one.unit_price if one.sku.pk == sku.pk else 0, -(-cost // count))
-            found.append(NewLine(sku, name, count, price, price * count - cost, is_old=True))
+            cost, platform = one.take(count)
+            # The merchant gets of the new goods what it got of the old ones: the platform bears its part again.
+            price = max(one.unit_price if one.sku.pk == sku.pk else 0, -(-(cost + platform) // count))
+            found.append(NewLine(sku, name, count, price, price * count - cost, is_old=True, platform=platform))
             done += count
     return done
 
@@ -159,11 +161,14 @@ def _backs(order: Order, lines: Sequence[ReturnLine]) -> list[_Back]:
             continue
         if line.open_quantity > part.units:
             raise CannotExchange(_("Units of line %(position)d went back otherwise.") % {"position": part.position})
-        costs = [0]
+        costs, borne = [0], [0]
         for count in range(1, line.open_quantity + 1):
             shares = part.shares.take(count, part.units)
             costs.append(shares.goods - shares.promotion - shares.coupon + shares.adjustment)
-        found.append(_Back(sold.sku, sold.name, to_fen(sold.unit_price), line.open_quantity, costs))
+            coupon = 0 if order.deductions_are_outside else shares.coupon
+            off = shares.promotion + coupon - shares.adjustment - shares.merchant_borne
+            borne.append(max(off, borne[-1]))
+        found.append(_Back(sold.sku, sold.name, to_fen(sold.unit_price), line.open_quantity, costs, borne))
     if not found:
         raise CannotExchange(_("No unit of the return is left to exchange."))
     return found
@@ -176,11 +181,22 @@ def place(row: ReturnRequest, order: Order, lines: Sequence[NewLine], *, actor: 
             sku=line.sku.code,
             quantity=line.units,
             unit_price=yuan(line.unit_price),
-            line_discount=yuan(line.discount),
+            line_discount=yuan(line.discount - line.platform),
             merchant=line.sku.merchant.code,
             name=line.name,
         )
         for line in lines
+    ]
+    promotions = [
+        PromotionBody(
+            id=f"{row.number}-{place}",
+            name=row.number,
+            amount=yuan(line.platform),
+            platform_amount=yuan(line.platform),
+            lines=[place],
+        )
+        for place, line in enumerate(lines, 1)
+        if line.platform
     ]
     units = {
         str(line.sub_order_line.order_line.position): line.open_quantity
@@ -195,6 +211,7 @@ def place(row: ReturnRequest, order: Order, lines: Sequence[NewLine], *, actor: 
         note=row.number,
         bearer=_BEARERS[Fault(row.fault)],
         units=units,
+        promotions=promotions,
     )
     if isinstance(outcome, Refused):
         details = " ".join(str(error.detail) for error in outcome.errors)

@@ -150,6 +150,13 @@ def tell_carrier(data: story.Data) -> str:
     return gettext("The carrier wished for is %(carrier)s.") % data
 
 
+def tell_warehouse(data: story.Data) -> str:
+    """Staff said which warehouse is to send it."""
+    if not data.get("warehouse"):
+        return gettext("No warehouse is wished for any more (before: %(before)s).") % data
+    return gettext("The warehouse wished for is %(warehouse)s.") % data
+
+
 def tell_taken_back(data: story.Data) -> str:
     """Somebody took back what was about to be done, or was done just now."""
     return gettext("Taken back: %(action)s.") % {"action": _action(data)}

@@ -50,9 +50,8 @@ def _verdict(source: BillSource, row: Fresh, own: Sequence[Held], *, is_again: b
         return of(row, Outcome.AMOUNT_DIFFERS, amount - booked, **ours, booked_fen=booked, shares=shares)
     if row.line.fee_fen != agreed:
         difference = row.line.fee_fen - agreed
-        return of(
-            *(row, Outcome.FEE_DIFFERS, difference), **ours, booked_fen=booked, shares=shares, agreed_fee_fen=agreed
-        )
+        more = {"booked_fen": booked, "shares": shares, "agreed_fee_fen": agreed}
+        return of(row, Outcome.FEE_DIFFERS, difference, **ours, **more)
     return of(row, Outcome.MATCHED, **ours, booked_fen=booked, shares=shares)
 
 

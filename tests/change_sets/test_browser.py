@@ -11,9 +11,10 @@ from orders.models import ChangeSet, Exchange, InvoiceRequest, Order, SubOrder
 from tests import factories, steps
 from tests.admin.test_browser import browser  # noqa: F401 - a fixture
 from tests.change_sets.helpers import pay_balance
+from tests.change_sets.test_page_parts import completed
 from tests.changing.test_browser import fits, of_order, opened
 from tests.merging.test_merging import allocated
-from tests.returns.world import install, line_of, many
+from tests.returns.world import install, line_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -116,8 +117,7 @@ def test_a_unit_of_a_completed_order_is_exchanged_on_the_page_of_changes(
     width: int,
 ) -> None:
     install()
-    shop = factories.make_shop()
-    order = many(shop, 2)
+    order = completed(shop := factories.make_shop())
     page = opened(browser, live_server, width)
     page.goto(of_order(live_server, order))
     page.click(f"a[href='{reverse('admin:orders_order_changes', args=[order.pk])}']")

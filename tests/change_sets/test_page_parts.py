@@ -7,9 +7,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from orders.fulfilling import completing
 from orders.models import ChangeSet, Exchange, Order, ReturnRequest, SubOrder
 from orders.reviewing import holds
-from tests import steps
+from payments.owing import balancing
+from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.change_sets.test_page import RIGHTS, address, hidden, typed
 from tests.merging.test_merging import allocated
@@ -23,6 +25,14 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 def clerk(db: None) -> Client:
     """Somebody who may change orders, merge and work on returns."""
     return client_of(*RIGHTS, "merge_suborder", "work_return")
+
+
+def completed(shop: factories.Shop) -> Order:
+    """An order of two units that the buyer has had for long enough."""
+    order = many(shop, 2)
+    factories.run(balancing.run, completing.run)
+    assert steps.state_of(order) == "completed"
+    return order
 
 
 def look(clerk: Client, order: Order, **more: Any) -> str:
@@ -83,10 +93,11 @@ def test_a_parcel_that_is_held_meanwhile_is_no_longer_merged_and_what_was_typed_
 
 def test_units_of_a_completed_order_are_exchanged_for_dearer_goods(shop, clerk):
     install()
-    order = many(shop, 2)
+    order = completed(shop)
     name = f"exchange_{line_of(order).pk}"
     page = clerk.get(address(order)).content.decode()
     assert f'name="{name}"' in page
+    assert 'id="later"' in page
     assert 'id="obstacle"' not in page
     goods = {"sku": str(shop.other_sku.pk), "quantity": "1", "price": "", "exchanged": str(shop.other_sku.pk)}
     more = {name: "1", "return_reason": "no_reason", **goods}

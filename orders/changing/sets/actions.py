@@ -157,6 +157,14 @@ def read(order: Order, told: Sequence[Mapping[str, Any]], kept: Mapping[int, int
     return found
 
 
+def _grown(told: Sequence[Mapping[str, Any]], kept: Mapping[int, int]) -> set[int]:
+    """The lines (by position) that are to have more units than are left of them."""
+    wanted = [(one.get("line"), one.get("quantity")) for one in told if one.get("do") == "quantity"]
+    return {
+        line for line, units in wanted if isinstance(line, int) and isinstance(units, int) and units > kept.get(line, 0)
+    }
+
+
 class _Reader:
     """Reads the actions of one change, noting what is wrong."""
 
@@ -164,9 +172,11 @@ class _Reader:
         self.order = order
         self.kept = kept
         self.wrong: list[FieldError] = []
-        self.lines = {line.position: line for line in OrderLine.objects.filter(order=order).select_related("sku")}
+        rows = OrderLine.objects.filter(order=order).select_related("sku")
+        few = ("position", "name", "caller_code", "unit_price", "is_gift", "sku__code")
+        self.lines = {line.position: line for line in rows.only(*few)}
         self.owner = order.channel.merchant
-        again = [line for line in self.lines.values() if any(one.get("line") == line.position for one in told)]
+        again = [self.lines[place] for place in _grown(told, kept) if place in self.lines]
         named = {self._sku_of(one) for one in told if one.get("do") in ("add", "gift")}
         self.skus = selling.sold_by(self.owner, {pair for pair in named if pair}) if named else {}
         catalogue = selling.catalogue_of(self.owner).filter(pk__in={line.sku_id for line in again})

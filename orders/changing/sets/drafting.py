@@ -112,7 +112,7 @@ def checked(order: Order, sub_orders: Sequence[SubOrder], wish: Sequence[Told], 
     blocked = obstacle(order)
     if blocked and not (is_later(order) and wish and all(one.get("do") in BEYOND for one in wish)):
         raise CannotChange(blocked)
-    rows = list(OrderLine.objects.filter(order=order))
+    rows = list(OrderLine.objects.filter(order=order).only("position", "quantity"))
     parts = list(SubOrder.objects.filter(pk__in=[part.pk for part in sub_orders]).prefetch_related("lines"))
     gone = units.gone(order, rows, parts)
     actions = reading.read(order, wish, {line.position: line.quantity - gone[line.position] for line in rows})

@@ -14,7 +14,7 @@ from oms.common.money import to_fen
 from orders import kinds
 from orders.actors import Actor
 from orders.changing.keeping import Line
-from orders.changing.previewing import PromotionLooked, StockBack, look, promotions_of
+from orders.changing.previewing import PromotionLooked, StockBack, lines_in_short, look, promotions_of
 from orders.changing.sets import drafting
 from orders.changing.sets.actions import Action, Add
 from orders.changing.sets.applying import apply
@@ -23,7 +23,7 @@ from orders.changing.stamping import stamp_of
 from orders.fulfilling.waiting import units_waited_for
 from orders.intake.terms import carriers_in_use
 from orders.locking import lock_sub_orders
-from orders.models import ActorKind, Order, OrderEvent, OrderLine, PaymentMethod
+from orders.models import ActorKind, Order, OrderEvent, PaymentMethod
 from orders.reviewing import holds
 from orders.telling.timeline import changes_of
 
@@ -136,7 +136,7 @@ def _lines(
     added = {action.sku.pk for action in actions if isinstance(action, Add)}
     sellable = sharing.sellable_units({order.channel_id: sorted(added)}) if added else {}
     was = {line.key: line for line in before}
-    rows = {line.pk: line for line in OrderLine.objects.filter(order=order).select_related("sku")}
+    rows = lines_in_short(order.pk)
     found = []
     for line in after:
         old, row = was.get(line.key), rows[line.key]
