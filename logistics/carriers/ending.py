@@ -84,23 +84,26 @@ def _read(sub_order_ids: Collection[int]) -> list[_Part]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT DISTINCT s.id, s.order_id, s.number, s.state, h.id, h.state, coalesce(h.waybill_number, ''), c.name
-            FROM orders_suborder s
-            CROSS JOIN LATERAL (
-                SELECT x.shipment_id FROM orders_suborderline l
-                JOIN logistics_shipmentline x ON x.sub_order_line_id = l.id WHERE l.sub_order_id = s.id
-                UNION ALL
-                SELECT e.id FROM logistics_shipment e WHERE e.sub_order_id = s.id
+            -- Found for all at once: looked for a sub-order, PostgreSQL may read all parcels for each where it knows
+            -- little of them.
+            WITH box AS MATERIALIZED (
+                SELECT l.sub_order_id, x.shipment_id FROM orders_suborderline l
+                JOIN logistics_shipmentline x ON x.sub_order_line_id = l.id
+                WHERE l.sub_order_id = ANY(%(ids)s::bigint[])
+                UNION
+                SELECT e.sub_order_id, e.id FROM logistics_shipment e WHERE e.sub_order_id = ANY(%(ids)s::bigint[])
                   AND NOT EXISTS (SELECT FROM logistics_shipmentline x WHERE x.shipment_id = e.id)
-            ) AS p
-            JOIN logistics_shipment h ON h.id = p.shipment_id
+            )
+            SELECT s.id, s.order_id, s.number, s.state, h.id, h.state, coalesce(h.waybill_number, ''), c.name
+            FROM box JOIN orders_suborder s ON s.id = box.sub_order_id
+            JOIN logistics_shipment h ON h.id = box.shipment_id
             LEFT JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
             LEFT JOIN logistics_carrier c ON c.id = h.carrier_id
-            WHERE s.id = ANY(%s::bigint[]) AND h.direction = '{Direction.OUT}'
-              AND h.state <> '{ShipmentState.CANCELLED}' AND coalesce(w.is_current, true)
+            WHERE h.direction = '{Direction.OUT}' AND h.state <> '{ShipmentState.CANCELLED}'
+              AND coalesce(w.is_current, true)
             ORDER BY s.id, h.id
             """,
-            [array(sub_order_ids)],
+            {"ids": array(sub_order_ids)},
         )
         parts: dict[int, _Part] = {}
         for key, order_id, number, state, *box in cursor.fetchall():
