@@ -1,23 +1,25 @@
 """Setting units aside for carts and quotes: for a while, or until the order that names them has its warehouses.
 
 Units that are set aside are promised (`reserving`, kind `HOLD`): nobody else gets them. Rows of `StockHold` are locked
-before stock; once an order took one over, its units are governed by the locks of the stock alone.
+before stock; once an order took one over, its units are governed by the locks of the stock alone. Where the channel
+sells ahead, a line for which there is too little may have units on order instead (`preselling`): the order that names
+it waits for them like any other.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
-from inventory import lots, reserving, sharing
+from inventory import lots, preselling, reserving, sharing
 from inventory.availability import available_sql
+from inventory.hold_plans import Lack, NewHold, Plan, StockThere, plan_of
 from inventory.models import (
     DemandKind,
-    HoldPurpose,
     MovementNote,
     Reservation,
     Stock,
@@ -26,13 +28,8 @@ from inventory.models import (
     StockHoldState,
 )
 from inventory.reserving import Demand
-from inventory.sourcing import rulebook
-from inventory.sourcing.asking import Step
-from inventory.sourcing.choosing import choose
-from inventory.sourcing.rulebook import Book
-from inventory.sourcing.rules import Want
 from oms.common.copying import Rows, array, next_ids, write_tables
-from oms.common.errors import OmsError
+from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.states import listed
 from oms.common.work import nudging
 
@@ -47,54 +44,11 @@ class HoldIsOver(OmsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """Units of a SKU that line `position` wants, under the caller's `code`; a bundle's line has several items."""
-
-    position: int
-    code: str
-    sku_id: int
-    merchant_id: int
-    storage_class: str
-    quantity: int
-
-
-@dataclass(frozen=True, slots=True)
-class NewHold:
-    """What a channel wants to set aside for so many seconds. With `is_whole` all lines are granted or none."""
-
-    merchant_id: int
-    channel_id: int
-    purpose: HoldPurpose
-    items: Sequence[Item]
-    seconds: int
-    is_whole: bool = True
-    region_code: str | None = None
-    reference: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lack:
-    """A SKU of which line `position` wants more than it could have."""
-
-    position: int
-    sku_id: int
-    units: int
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """The id of what was set aside (None: nothing), and what the lines lacked that got nothing."""
 
     hold_id: int | None
     lacking: Sequence[Lack]
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What would be taken from where: stock row and units, by item; and what is lacking."""
-
-    pieces: list[tuple[Item, int, int]] = field(default_factory=list)
-    lacking: list[Lack] = field(default_factory=list)
 
 
 @transaction.atomic
@@ -104,18 +58,21 @@ def set_aside(new: NewHold, *, actor: str) -> Outcome:
     shares = sharing.shares(new.channel_id, sku_ids)
     # Where a share counts, what all warehouses have decides: it must not change meanwhile.
     is_locked = bool(shares)
+    presold = {sku_id for sku_id, share in shares.items() if share.presale_percent}
+    ahead = preselling.lock(presold) if presold else {}
     while True:
         stock = _stock_of(sku_ids, is_locked=is_locked)
-        plan = _plan(new, stock, shares)
+        plan = plan_of(new, stock, shares, ahead)
         if not plan.pieces:
             return Outcome(None, plan.lacking)
         line_ids = next_ids("inventory_stockholdline", len(plan.pieces))
         demands = [
             Demand(0, line_id, stock_id, units)
             for line_id, (_item, stock_id, units) in zip(line_ids, plan.pieces, strict=True)
+            if stock_id is not None
         ]
         mark = transaction.savepoint()
-        if reserving.reserve(demands, kind=DemandKind.HOLD, actor=actor):
+        if not demands or reserving.reserve(demands, kind=DemandKind.HOLD, actor=actor):
             return Outcome(_write(new, plan, line_ids, actor), plan.lacking)
         if is_locked:
             raise RuntimeError("stock that was locked and read had fewer units when it was to be promised")
@@ -124,11 +81,7 @@ def set_aside(new: NewHold, *, actor: str) -> Outcome:
         is_locked = True
 
 
-_Stock = Mapping[tuple[int, int], tuple[int, int]]
-_Pieces = list[tuple[Item, int, int]]
-
-
-def _stock_of(sku_ids: Iterable[int], *, is_locked: bool) -> _Stock:
+def _stock_of(sku_ids: Iterable[int], *, is_locked: bool) -> StockThere:
     """(stock id, units that can be promised) by (warehouse id, SKU id), at warehouses in use; locked on request."""
     if is_locked:
         reserving.lock_stock(Stock.objects.filter(sku__in=list(sku_ids)).values_list("pk", flat=True))
@@ -148,71 +101,7 @@ def _stock_of(sku_ids: Iterable[int], *, is_locked: bool) -> _Stock:
     return {(place, sku): (stock, min(units, least.get(stock, units))) for place, sku, stock, units, _keeps in rows}
 
 
-_Find = Callable[[int, str], Sequence[Step]]
-
-
-def _steps(book: Book, new: NewHold, merchant_id: int, storage_class: str) -> Sequence[Step]:
-    """Whom the rules ask; where nobody knows yet where the goods go, those that serve the whole country come first."""
-    rules = book.rules_for(merchant_id, new.channel_id, storage_class)
-    return book.asked(rules, merchant_id, storage_class, new.region_code).steps
-
-
-def _plan(new: NewHold, stock: _Stock, shares: Mapping[int, sharing.Share]) -> _Plan:
-    book = rulebook.current()
-    book.routes.prepare({new.region_code})
-    find: _Find = partial(_steps, book, new)
-    in_all: dict[int, int] = defaultdict(int)
-    for (_warehouse, sku_id), (_stock, units) in stock.items():
-        in_all[sku_id] += units
-    most = {sku_id: sharing.sellable(in_all[sku_id], share) for sku_id, share in shares.items()}
-    available = {key: units for key, (_stock_id, units) in stock.items()}
-    plan = _Plan()
-    lines: dict[int, list[Item]] = defaultdict(list)
-    for item in new.items:
-        lines[0 if new.is_whole else item.position].append(item)
-    for items in lines.values():
-        pieces, lacking = _plan_together(items, find, available, most)
-        plan.lacking += lacking
-        if not lacking:
-            plan.pieces += [(item, stock[warehouse, item.sku_id][0], units) for item, warehouse, units in pieces]
-    return plan
-
-
-def _plan_together(
-    items: Sequence[Item], find: _Find, available: dict[tuple[int, int], int], most: dict[int, int]
-) -> tuple[_Pieces, list[Lack]]:
-    """Where all these items would come from (item, warehouse, units), taken off `available` and `most`; nothing is
-    taken where something is lacking."""
-    before, before_most = dict(available), dict(most)
-    kinds: dict[tuple[int, str], list[int]] = defaultdict(list)
-    lacking: list[Lack] = []
-    for index, item in enumerate(items):
-        kinds[item.merchant_id, item.storage_class].append(index)
-        if item.sku_id in most:
-            if item.quantity > most[item.sku_id]:
-                lacking.append(Lack(item.position, item.sku_id, most[item.sku_id]))
-            most[item.sku_id] -= min(item.quantity, most[item.sku_id])
-    pieces: _Pieces = []
-    for (merchant_id, storage_class), indexes in kinds.items():
-        wants = [Want(index, items[index].sku_id, items[index].quantity) for index in indexes]
-        choice = choose(wants, find(merchant_id, storage_class), available)
-        took: dict[int, int] = defaultdict(int)
-        for candidate, takes in choice.parts:
-            pieces += [(items[take.line_id], candidate.warehouse_id, take.quantity) for take in takes]
-            for take in takes:
-                took[take.line_id] += take.quantity
-        lacking += [
-            Lack(items[index].position, items[index].sku_id, took[index])
-            for index in indexes
-            if took[index] < items[index].quantity
-        ]
-    if lacking:
-        available.update(before)
-        most.update(before_most)
-    return pieces, lacking
-
-
-def _write(new: NewHold, plan: _Plan, line_ids: Sequence[int], actor: str) -> int:
+def _write(new: NewHold, plan: Plan, line_ids: Sequence[int], actor: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -232,6 +121,7 @@ def _write(new: NewHold, plan: _Plan, line_ids: Sequence[int], actor: str) -> in
             "sku_id": item.sku_id,
             "stock_id": stock_id,
             "quantity": units,
+            "ahead": units if stock_id is None else None,
         }
         for line_id, (item, stock_id, units) in zip(line_ids, plan.pieces, strict=True)
     ]
@@ -269,6 +159,67 @@ def release(hold_id: int, *, actor: str) -> StockHold:
     return StockHold.objects.get(pk=hold_id)
 
 
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """Units of line `position` that go back; `sku` (a code) says of which of its goods, where it has several."""
+
+    position: int
+    units: int
+    sku: str = ""
+
+
+@transaction.atomic
+def release_some(hold_id: int, wanted: Sequence[GivenBack], *, actor: str) -> StockHold:
+    """Give some of the units back before their time, those on order first; once none is left it is over.
+
+    Raises HoldIsOver, and WrongFields for lines that it does not have and for more units than are set aside.
+    """
+    hold = StockHold.objects.select_for_update(no_key=True, of=("self",)).get(pk=hold_id)
+    if hold.state_now != StockHoldState.HELD:
+        raise HoldIsOver(_("These units are set aside no more. Set them aside anew."))
+    lines = list(StockHoldLine.objects.filter(hold=hold).select_related("sku").order_by("-pk"))
+    reserving.lock_stock(line.stock_id for line in lines if line.stock_id is not None)
+    active = Reservation.objects.active_for([line.pk for line in lines], DemandKind.HOLD)
+    left = {line.pk: line.ahead or 0 for line in lines} | dict(active.values_list("demand_id", "quantity"))
+    had = dict(left)
+    wrong = [error for row, one in enumerate(wanted) for error in _take_back(row, one, lines, left)]
+    if wrong:
+        raise WrongFields(wrong)
+    preselling.keep({line.pk: left[line.pk] for line in lines if line.stock_id is None})
+    back: dict[int, int | None] = {
+        line.pk: had[line.pk] - left[line.pk] for line in lines if line.stock_id and had[line.pk] > left[line.pk]
+    }
+    if reserving.release_units(back, kind=DemandKind.HOLD, actor=actor, note=MovementNote.GIVEN_BACK):
+        nudging.nudge("wake")
+    if any(left.values()):
+        _note_change([hold_id])
+    else:
+        _close({hold_id: StockHoldState.RELEASED}, actor=actor, note=MovementNote.GIVEN_BACK)
+    return StockHold.objects.get(pk=hold_id)
+
+
+def _take_back(row: int, one: GivenBack, lines: Sequence[StockHoldLine], left: dict[int, int]) -> list[FieldError]:
+    """Take the units off what the lines have `left`; what is wrong with the row, if anything."""
+    fitting = [line for line in lines if line.position == one.position and one.sku in ("", line.sku.code)]
+    if not fitting:
+        return [FieldError(f"lines.{row}.line", "not_found", _("The reservation has no such line."))]
+    if len({line.sku_id for line in fitting}) > 1:
+        return [FieldError(f"lines.{row}.sku", "required", _("The line has several goods: say of which."))]
+    if one.units > sum(left[line.pk] for line in fitting):
+        return [FieldError(f"lines.{row}.quantity", "not_enough", _("So many units are not set aside any more."))]
+    units = one.units
+    for line in sorted(fitting, key=lambda line: line.stock_id is not None):
+        taken = min(units, left[line.pk])
+        left[line.pk] -= taken
+        units -= taken
+    return []
+
+
+def _note_change(hold_ids: Iterable[int]) -> None:
+    """Their units changed, though no column of theirs did: who asks what changed is to hear of it."""
+    StockHold.objects.filter(pk__in=list(hold_ids)).update(expires_at=F("expires_at"))
+
+
 @transaction.atomic
 def expire(limit: int) -> int:
     """Give back up to `limit` of those whose time is over, by the database's clock; returns how many."""
@@ -303,6 +254,7 @@ def _close(ends: Mapping[int, StockHoldState], *, actor: str, note: MovementNote
                 " WHERE id = ANY(%s::bigint[])",
                 [state.value, actor, array(ids)],
             )
+    preselling.give_up(ends)
     lines = StockHoldLine.objects.filter(hold__in=list(ends)).values_list("pk", flat=True)
     if reserving.release(list(lines), kind=DemandKind.HOLD, actor=actor, note=note):
         nudging.nudge("wake")
@@ -371,6 +323,7 @@ def hand_over(wanted: Mapping[int, Mapping[int, int] | None], *, actor: str) -> 
             [array(wanted)],
         )
     have = pieces(wanted)
+    _keep_ahead(wanted, have)
     surplus = _surplus(wanted, have)
     if surplus:
         # Until their stock is locked a count could take some of them away; more there will not be.
@@ -378,6 +331,31 @@ def hand_over(wanted: Mapping[int, Mapping[int, int] | None], *, actor: str) -> 
         surplus = _surplus(wanted, pieces(wanted))
     if reserving.release_units(surplus, kind=DemandKind.HOLD, actor=actor, note=MovementNote.GIVEN_BACK):
         nudging.nudge("wake")
+
+
+def _keep_ahead(wanted: Mapping[int, Mapping[int, int] | None], have: Mapping[int, Sequence[Piece]]) -> None:
+    """Of units on order orders keep what they want beyond what they have there. One statement, two where there are
+    such units."""
+    lines = StockHoldLine.objects.filter(hold__in=list(wanted), ahead__gt=0).order_by("pk")
+    left = {
+        hold_id: Counter(asked) - Counter[int](_by_sku(have.get(hold_id, ())))
+        for hold_id, asked in wanted.items()
+        if asked is not None
+    }
+    kept: dict[int, int] = {}
+    for line_id, hold_id, sku_id, units in lines.values_list("pk", "hold_id", "sku_id", "ahead"):
+        if hold_id in left:
+            kept[line_id] = min(units, left[hold_id][sku_id])
+            left[hold_id][sku_id] -= kept[line_id]
+    if kept:
+        preselling.keep(kept)
+
+
+def _by_sku(have: Iterable[Piece]) -> dict[int, int]:
+    found: dict[int, int] = defaultdict(int)
+    for piece in have:
+        found[piece.sku_id] += piece.quantity
+    return found
 
 
 def _surplus(

@@ -61,6 +61,15 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "units_ahead_belong_to_open_set_asides",
+        "Units on order that are set aside are of a set-aside that is open.",
+        f"""
+        SELECT l.id, h.id, h.state, l.ahead FROM inventory_stockholdline l
+        JOIN inventory_stockhold h ON h.id = l.hold_id
+        WHERE l.ahead > 0 AND h.state NOT IN ({listed(OPEN_HOLDS)})
+        """,
+    ),
+    Invariant(
         "units_lie_where_they_are_kept",
         "Units lie only in warehouses of their merchant and those where it is a guest.",
         f"""

@@ -28,7 +28,7 @@ from orders.asked import forgetting
 from orders.fulfilling import waking
 from orders.intake import address_words, rejecting
 from orders.promising import awaiting
-from orders.stock import demand, expiring
+from orders.stock import coming, demand, expiring
 from payments.invoicing import commission
 from payments.reconciling import downloading, refreshing
 from payments.statements import closing
@@ -220,7 +220,9 @@ def learn_demand() -> int:
 
 @shared_task(name="oms.promise_goods", ignore_result=True)
 def promise_goods() -> int:
-    """Say anew to who waits when goods on order should come; returns to how many something else is said."""
+    """Say anew to who waits when goods on order should come, and what of them is left to be sold ahead; returns to how
+    many something else is said."""
+    coming.tell()
     return awaiting.run()
 
 

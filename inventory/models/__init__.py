@@ -31,7 +31,7 @@ from inventory.models.replenishing import (
     SuggestionKind,
     SuggestionState,
 )
-from inventory.models.shares import ChannelShare
+from inventory.models.shares import ChannelShare, ComingGoods
 from inventory.models.sourcing import Need, OnNone, OnPartial, Sort, SourcingRule, SourcingRuleSet, SplitRule
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
 from inventory.models.transfers import (
@@ -57,6 +57,7 @@ __all__ = [
     "CapacityTake",
     "CarrierService",
     "ChannelShare",
+    "ComingGoods",
     "CountState",
     "Cutoff",
     "DailyDemand",

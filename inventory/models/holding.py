@@ -15,6 +15,7 @@ from django_fsm import FSMField, transition
 from inventory.models.catalogue import Region, Sku
 from inventory.models.stock import Stock
 from oms.common import numbering
+from oms.common.models import TellsChanges
 from oms.merchants.models import Channel, Merchant
 
 
@@ -47,7 +48,7 @@ class StockHoldQuerySet(models.QuerySet["StockHold"]):
         return self.filter(merchant=merchant)
 
 
-class StockHold(models.Model):
+class StockHold(TellsChanges):
     """Units that a channel set aside for a buyer until `expires_at`, or, once an order names it, until that order's
     parts have their warehouses (`Order.stock_hold`)."""
 
@@ -98,6 +99,7 @@ class StockHold(models.Model):
         ]
         indexes = [
             models.Index(fields=["merchant", "id"], name="stock_hold_list"),
+            models.Index(fields=["changed_at", "id"], name="stock_hold_by_change"),
             models.Index(fields=["expires_at"], condition=Q(state=StockHoldState.HELD), name="stock_hold_expiring"),
             models.Index(fields=["id"], condition=Q(state=StockHoldState.ORDERED), name="stock_hold_ordered"),
         ]
@@ -145,16 +147,27 @@ class StockHold(models.Model):
 
 class StockHoldLine(models.Model):
     """Units of one stock row set aside for line `position` of what was asked; several where no warehouse has them all,
-    or where the line's code stands for several SKUs."""
+    or where the line's code stands for several SKUs.
+
+    Without a stock row they are units on order that are sold ahead (`inventory.preselling`): of those `ahead` are its
+    still."""
 
     hold = models.ForeignKey(StockHold, verbose_name=_("set-aside"), on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveSmallIntegerField(_("position"))
     code = models.CharField(_("caller's code"), max_length=64)
     sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.PROTECT, related_name="+", db_index=False)
     stock = models.ForeignKey(
-        Stock, verbose_name=_("stock"), on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+        Stock,
+        verbose_name=_("stock"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     quantity = models.IntegerField(_("units set aside"))
+    ahead = models.IntegerField(_("units on order"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("set-aside units")
@@ -162,7 +175,17 @@ class StockHoldLine(models.Model):
         ordering = ["hold", "id"]
         constraints = [
             models.CheckConstraint(condition=Q(quantity__gt=0), name="stock_hold_line_quantity_is_positive"),
-            models.UniqueConstraint(fields=["hold", "position", "sku", "stock"], name="stock_hold_line_is_unique"),
+            models.UniqueConstraint(
+                fields=["hold", "position", "sku", "stock"], nulls_distinct=False, name="stock_hold_line_is_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(stock__isnull=False, ahead__isnull=True)
+                | Q(stock__isnull=True, ahead__isnull=False, ahead__gte=0, ahead__lte=F("quantity")),
+                name="stock_hold_line_is_of_stock_or_ahead",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["sku"], condition=Q(ahead__gt=0), name="stock_hold_line_ahead"),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models.catalogue import Sku
+from oms.common.models import ClockTime
 from oms.merchants.models import Channel, Merchant
 
 MOST_KEPT_BACK = 1_000_000_000
@@ -21,7 +22,8 @@ class ChannelShareQuerySet(models.QuerySet["ChannelShare"]):
 class ChannelShare(models.Model):
     """How much of what can be promised a channel may sell of a SKU; without a SKU: of all that have none of their own.
 
-    `inventory.sharing.sellable` says what comes of it. What no longer holds is set to all of the stock rather than
+    `inventory.sharing.sellable` says what comes of it; `presale_percent` of what is on order counts as if it were there
+    already (`inventory.preselling`). What no longer holds is set to all of the stock rather than
     deleted: `changed_at` tells readers that something changed.
     """
 
@@ -37,6 +39,12 @@ class ChannelShare(models.Model):
     kept_back = models.IntegerField(
         _("kept back"), default=0, help_text=_("Units of the share that the channel does not see.")
     )
+    presale_percent = models.PositiveSmallIntegerField(
+        _("presale (%)"),
+        default=0,
+        db_default=0,
+        help_text=_("Of the units on order that nobody waits for: so much is sold before it comes. 0: no presale."),
+    )
     cap = models.IntegerField(_("at most"), null=True, blank=True, help_text=_("Units; empty: no cap."))
     changed_at = models.DateTimeField(_("changed at"), editable=False)
     changed_by = models.CharField(_("changed by"), max_length=80, editable=False)
@@ -49,7 +57,9 @@ class ChannelShare(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["channel", "sku"], nulls_distinct=False, name="channel_share_is_said_once"),
-            models.CheckConstraint(condition=Q(percent__lte=100), name="channel_share_is_at_most_all"),
+            models.CheckConstraint(
+                condition=Q(percent__lte=100, presale_percent__lte=100), name="channel_share_is_at_most_all"
+            ),
             models.CheckConstraint(
                 condition=Q(kept_back__gte=0, kept_back__lte=MOST_KEPT_BACK),
                 name="channel_share_kept_back_is_sound",
@@ -62,3 +72,27 @@ class ChannelShare(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel_id} {self.sku_id or '*'}: {self.percent} %"
+
+
+class ComingGoods(models.Model):
+    """What orders wait for of a SKU, and how many units of it could be sold ahead when that was looked at last.
+
+    Written by `inventory.preselling` alone. `changed_at` is when `units` last became another number.
+    """
+
+    sku = models.OneToOneField(
+        Sku, verbose_name=_("SKU"), on_delete=models.CASCADE, primary_key=True, related_name="coming"
+    )
+    awaited = models.IntegerField(_("units that orders wait for"))
+    units = models.IntegerField(_("units to be sold ahead"))
+    changed_at = models.DateTimeField(_("changed at"), db_default=ClockTime(), editable=False)
+
+    class Meta:
+        verbose_name = _("goods on order")
+        verbose_name_plural = _("goods on order")
+        constraints = [
+            models.CheckConstraint(condition=Q(awaited__gte=0, units__gte=0), name="coming_goods_are_not_negative")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sku_id}: {self.units}"

@@ -39,12 +39,14 @@ PASSING = (Verdict.CLOSED, Verdict.FULL, Verdict.CUTOFF_OVER, Verdict.AVOIDED)
 @dataclass(slots=True)
 class Asked:
     """Whom a rule asks for goods of a kind to a place: the preferred first, each with what it costs the rule; and who
-    was left `out`, with why. `is_one_best`: no two of them are ever better than one that has everything."""
+    was left `out`, with why. `is_one_best`: no two of them are ever better than one that has everything. `ways` (by
+    warehouse id) are those that the rule looked at."""
 
     candidates: tuple[Candidate, ...]
     costs: tuple[int, ...]
     out: tuple[tuple[Candidate, str], ...]
     is_one_best: bool
+    ways: Mapping[int, Way] = field(default_factory=dict)
     # What is stored where one of them, by its place, sends everything.
     texts: dict[tuple[int, int], str] = field(default_factory=dict)
 
@@ -81,7 +83,8 @@ def ask(
     kept.sort(key=lambda pair: (pair[0], pair[1].km, pair[1].code))
     costs = tuple(cost for cost, _one in kept)
     is_one_best = len(costs) < 3 or costs[-1] <= costs[0] + costs[1]
-    return Asked(tuple(one for _cost, one in kept), costs, tuple(out), is_one_best)
+    looked_at = ways if rule.asks_about_the_way else {}
+    return Asked(tuple(one for _cost, one in kept), costs, tuple(out), is_one_best, looked_at)
 
 
 def _why_not(rule: Rule, one: Candidate, province: str, standing: Standing, way: Way) -> str:

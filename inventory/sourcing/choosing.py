@@ -16,7 +16,7 @@ from inventory.models.sourcing import Need, OnNone, OnPartial
 from inventory.sourcing.asking import Asked, Step, Verdict
 from inventory.sourcing.covering import Units
 from inventory.sourcing.drawing import best, by_sku, largest, short_of, takes_of
-from inventory.sourcing.rules import Candidate, Rule, Take, Want
+from inventory.sourcing.rules import Candidate, Rule, Take, Want, Way
 
 Available = MutableMapping[tuple[int, int], int]
 
@@ -43,7 +43,9 @@ class Choice:
     """Who sends what, what is short (units by SKU) and what becomes of that; `why_text` is the decision as JSON:
 
     `set` and `rules` that decided, `of` the warehouses that were looked at (code, km, verdict, figures), `out` how many
-    were left out for good by verdict, `unproven` where the search for a better set was given up.
+    were left out for good by verdict, `unproven` where the search for a better set was given up, `ways` where rules
+    looked at them, by the warehouse's code: freight (fen), by when it would be there, whether in time, and whether
+    before the cut-off of that day.
     """
 
     parts: list[tuple[Candidate, list[Take]]]
@@ -149,11 +151,19 @@ def _text_of_one(set_id: int, rule: Rule, asked: Asked, chosen: int) -> str:
         if place != chosen
     ]
     rows.insert(chosen, Row(sender.code, sender.km, Verdict.CHOSEN))
-    return _text(set_id, [rule.position], rows, asked.out)
+    return _text(set_id, [rule.position], rows, asked.out, _ways_of(asked))
 
 
 def _beaten(one: Candidate, sender: Candidate) -> str:
     return Verdict.FARTHER if one.km >= sender.km else Verdict.WORSE
+
+
+def _ways_of(asked: Asked) -> dict[str, Way]:
+    """The ways that the rule looked at, by the code of the warehouse."""
+    if not asked.ways:
+        return {}
+    everybody = (*asked.candidates, *(one for one, _why in asked.out))
+    return {one.code: asked.ways[one.warehouse_id] for one in everybody if one.warehouse_id in asked.ways}
 
 
 def _text(
@@ -161,6 +171,7 @@ def _text(
     positions: Sequence[int],
     rows: Sequence[Row],
     out: Iterable[tuple[Candidate, str]],
+    ways: Mapping[str, Way],
     *,
     is_proven: bool = True,
 ) -> str:
@@ -175,6 +186,8 @@ def _text(
         told["out"] = dict(counted)
     if not is_proven:
         told["unproven"] = True
+    if ways:
+        told["ways"] = {row.code: ways[row.code].as_json() for row in named if row.code in ways}
     return msgspec.json.encode(told).decode()
 
 
@@ -198,6 +211,7 @@ class _Course:
         self.out: dict[str, tuple[Candidate, str]] = {}
         self.positions: list[int] = []
         self.needs_room: list[int] = []
+        self.ways: dict[str, Way] = {}
         self.is_proven = True
 
     def follow(self, steps: Iterable[Step]) -> Choice:
@@ -223,7 +237,9 @@ class _Course:
             break
         if lacking is None:
             lacking = short_of(self.wants, ())
-        text = _text(self.set_id, self.positions, self._ordered(), self.out.values(), is_proven=self.is_proven)
+        text = _text(
+            self.set_id, self.positions, self._ordered(), self.out.values(), self.ways, is_proven=self.is_proven
+        )
         return Choice(
             list(self.parts.values()), lacking, text, is_held, cancel_after, tuple(dict.fromkeys(self.needs_room))
         )
@@ -260,6 +276,7 @@ class _Course:
             self.positions.append(rule.position)
         if not drawn.is_proven:
             self.is_proven = False
+        self.ways |= _ways_of(asked)
         needed = self.needed
         alone = asked.candidates[next(iter(drawn.takes))] if takes and len(drawn.takes) == 1 else None
         for place, one in enumerate(asked.candidates):

@@ -1,9 +1,9 @@
 """What the engine knows of goods, warehouses and rules. Frozen, and nothing of it is read from anywhere here."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from inventory.models.sourcing import Need, OnNone, OnPartial, Sort
 
@@ -126,8 +126,14 @@ WHOLE_COUNTRY = Rules(0, (Rule(1, on_partial=OnPartial.ALLOCATE, on_none=OnNone.
 @dataclass(frozen=True, slots=True)
 class Way:
     """How a parcel would go from a warehouse: whether before its cut-off of today, whether in time, at which freight
-    (fen, None: no service goes there)."""
+    (fen, None: no service goes there), and by when it would be there."""
 
     meets_cutoff: bool = True
     keeps_promise: bool = True
     freight_fen: int | None = 0
+    latest_at: datetime | None = None
+
+    def as_json(self) -> list[Any]:
+        """As it is stored with a decision."""
+        latest = self.latest_at.isoformat(timespec="seconds") if self.latest_at else None
+        return [self.freight_fen, latest, int(self.keeps_promise), int(self.meets_cutoff)]

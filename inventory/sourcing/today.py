@@ -81,5 +81,6 @@ def ways(
             meets_cutoff=way.arrival.cutoff_at.astimezone(CHINA).date() == today,
             keeps_promise=way.arrival.latest_at <= promised_by,
             freight_fen=way.freight.fen,
+            latest_at=way.arrival.latest_at,
         )
     return found

@@ -145,7 +145,8 @@ class FloorDesk:
         context = {
             "task": task,
             "lines": lines,
-            "is_complete": bool(lines) and not any(line.missing for line in lines),
+            "is_complete": bool(lines) and not any(line.missing or line.serials_missing for line in lines),
+            "waiting": next((line for line in lines if line.serials_missing), None),
             "scan": ScanForm(),
             "finish": finish,
             "error": error,

@@ -18,11 +18,13 @@ from logistics.models import (
     ShipmentLine,
     ShipmentState,
     TrackingEvent,
+    UnitSerial,
     VirtualDelivery,
     WarehouseOrder,
     WarehouseOrderLine,
     WarehouseOrderState,
 )
+from logistics.models.serials import MOST_OF_A_SERIAL
 from logistics.models.warehouse_order import GIVEN_UP
 from oms.common.desk.lists import YesFilter, one_of
 from oms.common.postgresql.tails import LONGEST_TAIL, Tail
@@ -71,6 +73,7 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
     if not (works or shipments or deliveries or alerts):
         return None
     known = words.tables().words if shipments else {}
+    _add_serials(works)
     return {
         "order_id": order.pk,
         "works": [{"row": work, "lines": list(work.lines.all()), "stop": stop_badge(work)} for work in works],
@@ -79,6 +82,18 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
         "alerts": [{"row": alert, "tone": LEVEL_TONES.get(alert.level, "muted")} for alert in alerts],
         "remarks": [*_alert_remarks(alerts), *_work_remarks(works), *_parcel_remarks(shipments)],
     }
+
+
+def _add_serials(works: Sequence[WarehouseOrder]) -> None:
+    """Put to each line the serial numbers that were told of its units. One statement, where a SKU has such numbers."""
+    lines = [line for work in works for line in work.lines.all() if line.sub_order_line.order_line.sku.wants_serials]
+    told: dict[tuple[int, int], list[str]] = defaultdict(list)
+    if lines:
+        rows = UnitSerial.objects.filter(warehouse_order__in=[work.pk for work in works]).order_by("pk")
+        for work, line_id, serial in rows.values_list("warehouse_order_id", "sub_order_line_id", "serial"):
+            told[work, line_id].append(serial)
+    for line in lines:
+        line.told_serials = told[line.warehouse_order_id, line.sub_order_line_id]
 
 
 def _works_of(order: Order) -> QuerySet[Any]:
@@ -238,6 +253,14 @@ def _orders_of_work(text: str) -> QuerySet[Any]:
     return of_works.order_by().values("sub_order_line__sub_order__order_id").distinct()
 
 
+def _looks_like_serial(text: str) -> bool:
+    return 4 <= len(text) <= MOST_OF_A_SERIAL and text.isascii() and any(map(str.isdigit, text))
+
+
+def _orders_of_serial(text: str) -> QuerySet[Any]:
+    return UnitSerial.objects.filter(serial=text).order_by("-pk").values("sub_order_line__sub_order__order_id")[:CAP]
+
+
 def _looks_like_waybill(text: str) -> bool:
     return 6 <= len(text) <= 40 and text.isascii() and text.isalnum()
 
@@ -280,6 +303,7 @@ panels.register_tab(
     panels.Tab(gettext_lazy("Alerts"), "alerts", "1", lambda: with_alerts(Order.objects.all()), position=60)
 )
 panels.register_lookup(panels.Lookup(_looks_like_work, _orders_of_work, gettext_lazy("warehouse order")))
+panels.register_lookup(panels.Lookup(_looks_like_serial, _orders_of_serial, gettext_lazy("serial number")))
 panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_of_waybill, gettext_lazy("waybill number")))
 panels.register_lookup(
     panels.Lookup(_looks_like_waybill_tail, _orders_of_waybill_tail, gettext_lazy("end of a waybill"), is_loose=True)

@@ -20,11 +20,14 @@ from logistics.floor.trouble import (
     ExtraUnit,
     NotNow,
     NotOnTheFloor,
+    SerialsMissing,
     UnitsMissing,
     WeightDiffers,
+    WrongSerial,
     WrongUnit,
 )
 from logistics.models import DropReason, PickTask, PickTaskLine
+from logistics.models.serials import MOST_OF_A_SERIAL
 from logistics.printing import choosing
 from logistics.warehouses.notices import Notice
 from oms.common import tickets
@@ -35,7 +38,8 @@ MOST_UNITS_OF_A_SCAN = 1000
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A line of the parcel: what it wants, and how much of it was scanned."""
+    """A line of the parcel: what it wants, how much of it was scanned, and the serial numbers of those units, where the
+    SKU has such numbers."""
 
     line: str
     sku_id: int
@@ -44,6 +48,13 @@ class Wanted:
     bin: str
     quantity: int
     scanned: int
+    wants_serials: bool = False
+    serials: Sequence[str] = ()
+
+    @property
+    def serials_missing(self) -> int:
+        """Scanned units whose serial numbers were not scanned yet."""
+        return self.scanned - len(self.serials) if self.wants_serials else 0
 
     @property
     def missing(self) -> int:
@@ -69,7 +80,8 @@ def wanted(task_id: int) -> list[Wanted]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT l.id::text, k.id, k.code, ol.name, coalesce(b.bin, ''), p.quantity, p.scanned
+            SELECT l.id::text, k.id, k.code, ol.name, coalesce(b.bin, ''), p.quantity, p.scanned,
+                k.wants_serials, p.serials
             FROM logistics_picktaskline p JOIN logistics_picktask t ON t.id = p.task_id
             JOIN logistics_warehouseorder w ON w.id = t.warehouse_order_id
             JOIN orders_suborderline l ON l.id = p.sub_order_line_id
@@ -124,18 +136,18 @@ def begin(number: str, *, by: str) -> int:
 
 @transaction.atomic
 def scan(task_id: int, code: str) -> Wanted:
-    """Put a unit of the scanned code (of a SKU, or a barcode) into the parcel; `5*CODE` is five. Returns its line.
+    """Put a unit of the scanned code (of a SKU, or a barcode) into the parcel; `5*CODE` is five. After a unit that has
+    a serial number, that number is scanned. Returns its line.
 
-    Raises WrongUnit, ExtraUnit, and NotNow where the parcel must not be packed any more.
+    Raises WrongUnit, ExtraUnit, SerialsMissing and WrongSerial, and NotNow where the parcel must not be packed.
     """
     _lock(task_id)
-    units, code = _units(code.strip())
     lines = wanted(task_id)
-    skus = {line.sku_id for line in lines if line.code.upper() == code.upper()}
-    skus |= set(
-        SkuBarcode.objects.filter(code=code, sku__in={line.sku_id for line in lines}).values_list("sku", flat=True)
-    )
-    fitting = [line for line in lines if line.sku_id in skus]
+    waiting = next((line for line in lines if line.serials_missing), None)
+    if waiting is not None:
+        return _scan_serial(task_id, lines, waiting, code.strip())
+    units, code = _units(code.strip())
+    fitting = _fitting(lines, code)
     if not fitting:
         raise WrongUnit(_("%(code)s does not belong in this parcel.") % {"code": code}, attr="code")
     if sum(line.missing for line in fitting) < units:
@@ -152,7 +164,29 @@ def scan(task_id: int, code: str) -> Wanted:
                 scanned=line.scanned + taken
             )
             left -= taken
-    return fitting[0]
+    return next(line for line in fitting if line.missing)
+
+
+def _fitting(lines: Sequence[Wanted], code: str) -> list[Wanted]:
+    """The lines whose SKU has that code or barcode."""
+    skus = {line.sku_id for line in lines if line.code.upper() == code.upper()}
+    skus |= set(
+        SkuBarcode.objects.filter(code=code, sku__in={line.sku_id for line in lines}).values_list("sku", flat=True)
+    )
+    return [line for line in lines if line.sku_id in skus]
+
+
+def _scan_serial(task_id: int, lines: Sequence[Wanted], line: Wanted, serial: str) -> Wanted:
+    """Note the serial number of the unit that was scanned last."""
+    if not serial or len(serial) > MOST_OF_A_SERIAL:
+        text = _("A serial number has 1 to %(most)d characters.")
+        raise WrongSerial(text % {"most": MOST_OF_A_SERIAL}, attr="code")
+    if _fitting(lines, _units(serial)[1]):
+        raise SerialsMissing(_("Scan the serial number of %(name)s first.") % {"name": line.name}, attr="code")
+    if any(serial in other.serials for other in lines if other.sku_id == line.sku_id):
+        raise WrongSerial(_("%(serial)s was scanned before.") % {"serial": serial}, attr="code")
+    PickTaskLine.objects.filter(task=task_id, sub_order_line=int(line.line)).update(serials=[*line.serials, serial])
+    return line
 
 
 def _units(code: str) -> tuple[int, str]:
@@ -166,7 +200,7 @@ def _units(code: str) -> tuple[int, str]:
 def empty(task_id: int) -> None:
     """Begin the check of a parcel anew: nothing of it counts as scanned."""
     _lock(task_id)
-    PickTaskLine.objects.filter(task=task_id).update(scanned=0)
+    PickTaskLine.objects.filter(task=task_id).update(scanned=0, serials=[])
 
 
 @transaction.atomic
@@ -174,12 +208,15 @@ def finish(task_id: int, *, weight_g: int | None, is_short: bool = False, weight
     """The parcel is packed with what was scanned, and weighs `weight_g` grams (None: not weighed). Of which nothing was
     found, the warehouse refuses.
 
-    Raises UnitsMissing unless all was scanned or `is_short`; WeightDiffers where the weight is off and nobody says that
-    it `weight_is_right`; and NotNow. A ticket is opened on what is missing, and on a weight that is off.
+    Raises SerialsMissing; UnitsMissing unless all was scanned or `is_short`; WeightDiffers where the weight is off and
+    nobody says that it `weight_is_right`; and NotNow. A ticket is opened on what is missing, and on a weight that is
+    off.
     """
     task = _lock(task_id)
     lines = wanted(task_id)
     missing = [line for line in lines if line.missing]
+    if unnamed := next((line for line in lines if line.serials_missing), None):
+        raise SerialsMissing(_("Scan the serial number of %(name)s first.") % {"name": unnamed.name})
     if not lines or (missing and not is_short):
         raise UnitsMissing(_missing_words(sum(line.missing for line in missing)))
     expected = expected_weight(lines)
@@ -221,7 +258,11 @@ def packed(lines: Sequence[Wanted], weight_g: int = 0) -> dict[str, Any]:
     """What is in the parcel, as a warehouse's notice says it."""
     return {
         "weight_g": weight_g,
-        "lines": [{"line": line.line, "quantity": line.scanned} for line in lines if line.scanned],
+        "lines": [
+            {"line": line.line, "quantity": line.scanned} | ({"serials": list(line.serials)} if line.serials else {})
+            for line in lines
+            if line.scanned
+        ],
     }
 
 

@@ -74,3 +74,17 @@ class WeightDiffers(OmsError):
 
     code = "weight_differs"
     status_code = 409
+
+
+class SerialsMissing(OmsError):
+    """Units were scanned whose serial numbers were not."""
+
+    code = "serials_missing"
+    status_code = 409
+
+
+class WrongSerial(OmsError):
+    """The serial number is none, or another unit's."""
+
+    code = "wrong_serial"
+    status_code = 409

@@ -36,6 +36,7 @@ from logistics.models.routing import (
     Unserved,
     Vehicle,
 )
+from logistics.models.serials import UnitSerial
 from logistics.models.sharing import CarrierAccount, WaybillShare, WaybillUse
 from logistics.models.shipment import (
     GOING_BACK,
@@ -125,6 +126,7 @@ __all__ = [
     "StopAnswer",
     "Tour",
     "TrackingEvent",
+    "UnitSerial",
     "Unserved",
     "Urging",
     "Vehicle",

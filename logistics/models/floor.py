@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass, Warehouse
 from logistics.models.carrier import Carrier
+from logistics.models.serials import MOST_OF_A_SERIAL
 from logistics.models.warehouse_order import WarehouseOrder
 from orders.models import SubOrderLine
 
@@ -244,6 +246,9 @@ class PickTaskLine(models.Model):
     )
     quantity = models.PositiveIntegerField(_("quantity"))
     scanned = models.PositiveIntegerField(_("scanned"), db_default=0)
+    serials = ArrayField(
+        models.CharField(max_length=MOST_OF_A_SERIAL), verbose_name=_("serial numbers"), db_default=[], default=list
+    )
 
     class Meta:
         verbose_name = _("line of a pick task")
@@ -252,6 +257,9 @@ class PickTaskLine(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(quantity__gt=0, scanned__lte=F("quantity")), name="pick_task_line_is_never_exceeded"
+            ),
+            models.CheckConstraint(
+                condition=Q(serials__len__lte=F("scanned")), name="pick_task_line_serials_are_of_scanned_units"
             ),
         ]
 

@@ -9,7 +9,8 @@ body may be left out.
 
 `carrier` is a carrier's code here; the carrier and waybill are those that are really on the parcel. `line` is the
 reference that the line had in our request; a warehouse that knows none names the `sku` by its code. A report without
-`lines` is about all of the order's units. Units that are missing are told by SKU:
+`lines` is about all of the order's units. Where units have serial numbers, a line names them: `"serials": ["SN1", …]`.
+Units that are missing are told by SKU:
 
     {"lacks": [{"sku": "P1", "quantity": 1, "is_physical": true}]}
 """
@@ -20,6 +21,8 @@ from typing import Annotated, Any
 import msgspec
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from logistics.models.serials import MOST_OF_A_SERIAL
 
 
 class Notice(models.TextChoices):
@@ -48,6 +51,8 @@ _Text = Annotated[str, msgspec.Meta(max_length=2000)]
 _Code = Annotated[str, msgspec.Meta(max_length=20)]
 _Waybill = Annotated[str, msgspec.Meta(max_length=40)]
 _Units = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+MOST_SERIALS = 1000
+_Serial = Annotated[str, msgspec.Meta(max_length=MOST_OF_A_SERIAL)]
 _Weight = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 
@@ -57,6 +62,7 @@ class ReportedLine(msgspec.Struct, frozen=True):
     line: str = ""
     quantity: _Units = 0
     sku: str = ""
+    serials: Annotated[Sequence[_Serial], msgspec.Meta(max_length=MOST_SERIALS)] = ()
 
 
 class Lack(msgspec.Struct, frozen=True):

@@ -12,6 +12,9 @@ from logistics.carriers.recognising import UNNAMED
 from logistics.models import ShipmentState
 from logistics.warehouses.notices import ReportedLine, ReportedParcel
 
+# What is told of one warehouse order, and whether it left.
+Reports = Sequence[tuple[Sequence[ReportedParcel], bool]]
+
 
 @dataclass(slots=True)
 class Box:
@@ -129,7 +132,7 @@ class Packing:
     def _fill(self, box: Box, parcel: ReportedParcel, *, leaves: bool) -> None:
         unknown = []
         for told in parcel.lines:
-            lines = self._meant(told)
+            lines = self.meant(told)
             if not lines:
                 unknown.append(f"{told.line or told.sku} × {told.quantity}")
                 continue
@@ -144,7 +147,7 @@ class Packing:
         if unknown:
             self.troubles.append(("unknown_line", {"lines": ", ".join(unknown)}))
 
-    def _meant(self, told: ReportedLine) -> Sequence[int]:
+    def meant(self, told: ReportedLine) -> Sequence[int]:
         """The line that is named, or else those of the SKU."""
         line = int(told.line) if told.line.isascii() and told.line.isdigit() else 0
         return [line] if line in self.asked else self.skus.get(told.sku, [])

@@ -11,15 +11,13 @@ from inventory.models import Warehouse
 from logistics.carriers import cancelling, choosing, following, freight, recognising, waybills, wishing
 from logistics.carriers.trouble import CARRIER_UNKNOWN
 from logistics.models import Carrier, Direction, Shipment, ShipmentState
-from logistics.warehouses.notices import ReportedParcel
-from logistics.warehouses.packing import Box, Packing
+from logistics.warehouses import serials
+from logistics.warehouses.packing import Box, Packing, Reports
 from logistics.warehouses.works import Work
 from logistics.watching import planning
 from oms.common import tickets
 from oms.common.copying import array, copy_rows, next_ids, records, text_array
 from orders.models.terms import UnmetWish
-
-Reports = Sequence[tuple[Sequence[ReportedParcel], bool]]
 
 
 @dataclass(slots=True)
@@ -44,6 +42,8 @@ def take(reports: Mapping[int, Reports], works: Mapping[int, Work]) -> Parcelled
         for parcels, leaves in told:
             packings[key].take(parcels, leaves=leaves)
     _refuse_shared_waybills(packings)
+    for key, troubles in serials.note(reports, packings).items():
+        packings[key].troubles += troubles
     _write(packings, works)
     for key, packing in packings.items():
         done.leaving += [box.id for box in packing.leaving if box.id is not None and box.exists]

@@ -57,6 +57,9 @@ CONTRADICTION = tickets.register_kind(
             "refused_after_packed": _("Warehouse %(warehouse)s refused %(number)s after it had packed it: %(text)s"),
             "stopped_after_left": _("Warehouse %(warehouse)s stopped %(number)s, which had left by all that we know."),
             "waybill_taken": _("Waybill %(waybill)s of %(number)s is that of another parcel, too."),
+            "serial_left_before": _(
+                "%(number)s has %(sku)s with the serial number %(serial)s, under which a unit left with %(before)s."
+            ),
             "unknown_line": _("Warehouse %(warehouse)s packed lines that %(number)s does not have: %(lines)s."),
             "more_than_asked": _("Of %(number)s, %(units)s units more than asked for left warehouse %(warehouse)s."),
             "left_after_rest": _(

@@ -61,12 +61,15 @@ class ReadHolds:
     @display(description=gettext_lazy("set-aside units"))
     def goods(self, hold: StockHold) -> SafeString:
         """Line by line, how many were set aside and how many still are."""
-        lines = (
-            (_("%(sku)s: %(held)d of %(quantity)d") % {"sku": one.sku, "held": one.held, "quantity": one.quantity},)
-            for line in _held(hold).lines
-            for one in line.goods
-        )
+        lines = ((_goods_words(one),) for line in _held(hold).lines for one in line.goods)
         return format_html_join("", "<p>{}</p>", lines)
+
+
+def _goods_words(one: held.Goods) -> str:
+    text = _("%(sku)s: %(held)d of %(quantity)d") % {"sku": one.sku, "held": one.held, "quantity": one.quantity}
+    if not one.ahead:
+        return text
+    return _("%(text)s, of which %(ahead)d are on order") % {"text": text, "ahead": one.ahead}
 
 
 def _held(hold: Any) -> held.Shown:
@@ -172,6 +175,7 @@ class ChannelShareAdmin(KeysetAdmin):
         "percent",
         "kept_back",
         "cap",
+        "presale_percent",
         "sellable_now",
         "changed_words",
         "changed_at",
@@ -179,7 +183,7 @@ class ChannelShareAdmin(KeysetAdmin):
     list_select_related = ("channel", "sku")
     list_filter = (("channel", RelatedDropdownFilter),)
     autocomplete_fields = ("channel", "sku")
-    fields = (("channel", "sku"), ("percent", "kept_back", "cap"))
+    fields = (("channel", "sku"), ("percent", "kept_back", "cap"), "presale_percent")
     shown_by: ClassVar[Mapping[str, str]] = {"changed_by": "changed_words"}
 
     def get_readonly_fields(self, request: HttpRequest, obj: ChannelShare | None = None) -> tuple[str, ...]:
@@ -213,6 +217,6 @@ class ChannelShareAdmin(KeysetAdmin):
 
     def save_model(self, request: HttpRequest, obj: ChannelShare, form: Any, change: bool) -> None:
         """Say it by the one service that does."""
-        share = Share(obj.percent, obj.kept_back, obj.cap)
+        share = Share(obj.percent, obj.kept_back, obj.cap, obj.presale_percent)
         sharing.set_shares([NewShare(obj.channel_id, obj.sku_id, share)], actor=staff_actor_name(request))
         obj.pk = ChannelShare.objects.get(channel=obj.channel_id, sku=obj.sku_id).pk

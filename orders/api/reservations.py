@@ -13,10 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory import holding
-from inventory.holding import Lack, NewHold
+from inventory.hold_plans import Lack, NewHold
+from inventory.holding import GivenBack
 from inventory.models import HoldPurpose, Region, Sku, StockHold
-from oms.common.door.api import NewestFirst, read_body, represent
+from oms.common.door.api import read_body, represent
 from oms.common.door.errors import InvalidInput
+from oms.common.door.places import NewestOrByChange
 from oms.common.door.schema import ErrorsSerializer
 from oms.common.errors import FieldError
 from oms.merchants.calls.scopes import RESERVATIONS_READ, RESERVATIONS_WRITE
@@ -26,6 +28,7 @@ from orders.api.serializers.reservations import (
     ALL,
     RESERVATION,
     DurationSerializer,
+    GivenBackSerializer,
     NewReservationSerializer,
     ReservationSerializer,
 )
@@ -57,13 +60,16 @@ class ReservationsView(_ReservationsBase):
 
     scopes = {"GET": RESERVATIONS_READ, "POST": RESERVATIONS_WRITE}
     has_sparse_fields = True
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters
 
     @extend_schema(
         operation_id="list_reservations",
         summary="List reservations",
-        description="Units that the merchant's channels set aside for carts and quotes, newest first.",
+        description=(
+            "Units that the merchant's channels set aside for carts and quotes, newest first; with `updated_since` in"
+            " the order of what became of them. Units that a count takes away are no change by themselves."
+        ),
         tags=["reservations"],
         examples=[_EXAMPLE],
         responses=ReservationSerializer(many=True),
@@ -82,7 +88,8 @@ class ReservationsView(_ReservationsBase):
             " `number` as its `reservation` has its warehouses. With `mode` all (the default) every line is granted or"
             " none; with each, the lines that are short stand in `refused`. A line gets all its units or none, from"
             " warehouses that send to `region_code` where that is given. Where the channel's share of the stock is"
-            " limited, no more than that is set aside."
+            " limited, no more than that is set aside. Where the channel sells ahead (`presale_percent`), a line for"
+            " which there is too little gets units that are on order (`ahead`)."
         ),
         tags=["reservations"],
         parameters=[
@@ -187,6 +194,32 @@ class ReservationView(_ReservationsBase):
         """Give it back."""
         holding.release(self.get_object().pk, actor=self.actor.name)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class GiveBackView(_ReservationsBase):
+    """Some units of one reservation."""
+
+    scopes = {"POST": RESERVATIONS_WRITE}
+
+    @extend_schema(
+        operation_id="release_reserved_units",
+        summary="Give some units of a reservation back",
+        description=(
+            "The units of these lines go back at once, all of what is named or nothing; the others stay set aside. Once"
+            " none is left, the reservation is over."
+        ),
+        tags=["reservations"],
+        request=GivenBackSerializer,
+        examples=[_EXAMPLE],
+        responses={200: ReservationSerializer, 409: OpenApiResponse(ErrorsSerializer, "It is over.")},
+    )
+    def post(self, request: Request, number: str) -> Response:
+        """Give them back."""
+        hold = _named(self.get_queryset(), number)
+        rows = read_body(GivenBackSerializer, request).validated_data["lines"]
+        wanted = [GivenBack(row["line"], row["quantity"], row["sku"]) for row in rows]
+        holding.release_some(hold.pk, wanted, actor=self.actor.name)
+        return Response(self.shown_holds([self.get_queryset().get(pk=hold.pk)])[0])
 
 
 class ExtendView(_ReservationsBase):

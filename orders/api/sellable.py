@@ -31,7 +31,7 @@ from orders.api.serializers.sellable import (
 )
 
 MOST_SKUS = 1_000
-FORMULA = "max(0, min(cap, floor(available × percent / 100) − kept_back))"
+FORMULA = "max(0, min(cap, floor((available + ahead × presale_percent / 100) × percent / 100) − kept_back))"
 
 
 class ChannelStockView(OrderScopedView):
@@ -94,7 +94,9 @@ class ChannelStockView(OrderScopedView):
                 "channels": [
                     {
                         "channel": code,
-                        "sellable": sharing.sellable(row.available, shares[channel].get(row.sku_id, sharing.ALL)),
+                        "sellable": sharing.sellable(
+                            row.available, shares[channel].get(row.sku_id, sharing.ALL), row.ahead
+                        ),
                     }
                     for channel, code in channels.items()
                 ],
@@ -163,7 +165,7 @@ class SharesView(OrderScopedView):
             if error:
                 result |= {"status": "refused", "errors": [shown(error)]}
             else:
-                share = Share(row["percent"], row["kept_back"], row.get("cap"))
+                share = Share(row["percent"], row["kept_back"], row.get("cap"), row["presale_percent"])
                 wanted.append(NewShare(channels[row["channel"]], sku.pk if sku else None, share))
             results.append(result)
         sharing.set_shares(wanted, actor=self.actor.name)

@@ -51,6 +51,9 @@ urlpatterns = [
     path("reservations", reservations.ReservationsView.as_view(), name="reservations"),
     re_path("^reservations/(?P<number>[0-9]{12})$", reservations.ReservationView.as_view(), name="reservation"),
     re_path(
+        "^reservations/(?P<number>[0-9]{12})/release$", reservations.GiveBackView.as_view(), name="reservation-release"
+    ),
+    re_path(
         "^reservations/(?P<number>[0-9]{12})/extend$", reservations.ExtendView.as_view(), name="reservation-extend"
     ),
     path("returns", returns.ReturnsView.as_view(), name="returns"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -9,6 +10,8 @@ from django.utils.translation import ngettext
 
 from inventory.models import SourcingRule
 from inventory.sourcing.asking import Verdict
+from oms.common.money import yuan
+from oms.common.zones import CHINA
 from orders.models import SubOrder
 
 _TONES = {
@@ -24,12 +27,14 @@ _TONES = {
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A warehouse that was looked at for a sub-order: its code, how far it is in km, and what became of it."""
+    """A warehouse that was looked at for a sub-order: its code, how far it is in km, what became of it, and how the
+    parcel would have gone, where rules looked at that."""
 
     code: str
     km: float
     verdict: str
     tone: str
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,10 @@ def _decision(part: SubOrder, names: Mapping[tuple[int, int], tuple[str, str]]) 
     if not told:
         return Decision()
     candidates = [
-        Candidate(code, km, word(verdict, figures, is_sending=part.warehouse_id is not None), tone(verdict))
+        Candidate(
+            *(code, km, word(verdict, figures, is_sending=part.warehouse_id is not None), tone(verdict)),
+            way=way_words(told.get("ways", {}).get(code)),
+        )
         for code, km, verdict, *figures in told["of"]
     ]
     return Decision(candidates, tuple(_sentences(told, names)))
@@ -84,6 +92,22 @@ def word(verdict: str, figures: Sequence[int] = (), *, is_sending: bool = True) 
         Verdict.TOO_SMALL: _("its part would be worth too little"),
     }
     return words.get(verdict, verdict)
+
+
+def way_words(way: Sequence[Any] | None) -> str:
+    """How a parcel would have gone, in words; empty where nobody looked."""
+    if way is None:
+        return ""
+    freight_fen, latest_at, keeps_promise, _meets_cutoff = way
+    if freight_fen is None:
+        return _("no service goes there")
+    said = [_("freight %(amount)s") % {"amount": f"¥{yuan(freight_fen):.2f}"}]
+    if latest_at is not None:
+        moment = datetime.fromisoformat(latest_at).astimezone(CHINA)
+        said.append(_("there by %(moment)s") % {"moment": f"{moment:%m-%d %H:%M}"})
+    if not keeps_promise:
+        said.append(_("too late for the promise"))
+    return " · ".join(said)
 
 
 def _sentences(told: Mapping[str, Any], names: Mapping[tuple[int, int], tuple[str, str]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from inventory import selling
-from inventory.holding import Item
+from inventory.hold_plans import Item
 from inventory.models import Sku
 from oms.common.errors import FieldError, WrongFields
 from oms.merchants.models import Channel, Merchant

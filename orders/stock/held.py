@@ -9,12 +9,14 @@ from orders.models import Order
 
 @dataclass(slots=True)
 class Goods:
-    """Units of a SKU for one line: those that were set aside, and those that still are."""
+    """Units of a SKU for one line: those that were set aside, those that still are, and those of these that are on
+    order only (`ahead`)."""
 
     sku: str
     merchant: str
     quantity: int = 0
     held: int = 0
+    ahead: int = 0
 
 
 @dataclass(slots=True)
@@ -60,7 +62,8 @@ def read(holds: Iterable[StockHold]) -> Mapping[int, Shown]:
         shown = by_hold[line.hold_id].setdefault(line.position, Line(line.position, line.code))
         goods = shown.goods_by_sku.setdefault(line.sku_id, Goods(line.sku.code, line.sku.merchant.code))
         goods.quantity += line.quantity
-        goods.held += held.get(line.pk, 0)
+        goods.held += held.get(line.pk, 0) + (line.ahead or 0)
+        goods.ahead += line.ahead or 0
     return {
         key: Shown([found[place] for place in sorted(found)], *orders.get(key, (None, None)))
         for key, found in by_hold.items()

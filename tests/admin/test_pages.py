@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory import adjusting as stock_adjusting
-from inventory import costing, holding, hosting, purchasing, transferring
+from inventory import costing, hold_plans, holding, hosting, purchasing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.models import (
     AdjustmentReason,
@@ -279,8 +279,8 @@ def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     StockOrder.objects.create(number="T1-IN", kind="in", warehouse=target, connection=system, transfer=moved)
     StockComparison.objects.create(warehouse=shop.warehouse, reported_at=now, compared=1, differing=0)
     ChannelShare.objects.create(channel=shop.channel, percent=50, changed_at=now, changed_by="li")
-    goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
-    new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=60)
+    goods = hold_plans.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
+    new = hold_plans.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=60)
     holding.set_aside(new, actor="li")
     factories.activate_rules({"on_partial": "allocate", "on_none": "backorder"})
 

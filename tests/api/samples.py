@@ -7,7 +7,7 @@ from decimal import Decimal
 import time_machine
 from django.utils import timezone
 
-from inventory import holding, purchasing, sharing, transferring
+from inventory import hold_plans, holding, purchasing, sharing, transferring
 from inventory.models import (
     HoldPurpose,
     PurchaseOrder,
@@ -186,8 +186,8 @@ def alert_line(shop: factories.Shop) -> ReplenishmentPolicy:
 
 def cart_of(shop: factories.Shop) -> StockHold:
     """A unit of the shop's, set aside for a while; its channel may sell nine tenths of the stock."""
-    goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
-    new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=600)
+    goods = hold_plans.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
+    new = hold_plans.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=600)
     hold_id = holding.set_aside(new, actor="test").hold_id
     sharing.set_shares([sharing.NewShare(shop.channel.pk, None, sharing.Share(90))], actor="test")
     return StockHold.objects.get(pk=hold_id)

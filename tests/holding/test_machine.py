@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from inventory import holding, lots, receiving, sharing
-from inventory.holding import Item, NewHold
+from inventory.hold_plans import Item, NewHold
 from inventory.invariants import INVARIANTS as OF_STOCK
 from inventory.models import (
     DemandKind,

@@ -77,15 +77,18 @@ def test_staff_say_what_a_channel_may_sell(shop):
     )
     add = "/admin/inventory/channelshare/add/"
     values = {"channel": shop.channel.pk, "sku": shop.sku.pk, "percent": 50, "kept_back": 5, "cap": 30}
+    values |= {"presale_percent": 25}
 
     assert staff.post(add, {**values, "percent": 101}).status_code == 200
+    assert staff.post(add, {**values, "presale_percent": 101}).status_code == 200
     assert ChannelShare.objects.count() == 0
     assert staff.post(add, values).status_code == 302
     share = ChannelShare.objects.get()
     assert (share.percent, share.kept_back, share.cap, share.changed_by) == (50, 5, 30, "anna")
+    assert share.presale_percent == 25
     assert ">30<" in staff.get("/admin/inventory/channelshare/").content.decode()
     change = f"/admin/inventory/channelshare/{share.pk}/change/"
-    assert staff.post(change, {"percent": 20, "kept_back": 0, "cap": ""}).status_code == 302
+    assert staff.post(change, {"percent": 20, "kept_back": 0, "cap": "", "presale_percent": 0}).status_code == 302
     assert list(ChannelShare.objects.values_list("sku", "percent", "cap")) == [(shop.sku.pk, 20, None)]
     assert ">20<" in staff.get("/admin/inventory/channelshare/").content.decode()
 
@@ -93,7 +96,7 @@ def test_staff_say_what_a_channel_may_sell(shop):
 def test_a_marketplace_channel_has_no_share_of_anothers_goods(shop):
     staff = client_of("view_channelshare", "add_channelshare", "view_channel", "view_sku")
     channel = factories.ChannelFactory()
-    values = {"channel": channel.pk, "sku": shop.sku.pk, "percent": 50, "kept_back": 0, "cap": ""}
+    values = {"channel": channel.pk, "sku": shop.sku.pk, "percent": 50, "kept_back": 0, "cap": "", "presale_percent": 0}
 
     answer = staff.post("/admin/inventory/channelshare/add/", values)
     Sku.objects.filter(pk=shop.sku.pk).update(is_active=False)

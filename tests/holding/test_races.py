@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from inventory import holding, reserving
-from inventory.holding import Item, NewHold
+from inventory.hold_plans import Item, NewHold
 from inventory.models import HoldPurpose, Stock, StockHold, Warehouse
 from oms.common.work.claiming import run_until_empty
 from orders.fulfilling import allocating, freeing, splitting

@@ -43,8 +43,8 @@ def test_a_cart_holds_its_units_against_everybody_else(api, shop):
         *("held", "cart", shop.channel.code, "cart-1"),
     )
     assert [line["goods"] for line in cart["lines"]] == [
-        [{"sku": shop.sku.code, "merchant": shop.merchant.code, "quantity": 60, "held": 60}],
-        [{"sku": shop.other_sku.code, "merchant": shop.merchant.code, "quantity": 1, "held": 1}],
+        [{"sku": shop.sku.code, "merchant": shop.merchant.code, "quantity": 60, "held": 60, "ahead": 0}],
+        [{"sku": shop.other_sku.code, "merchant": shop.merchant.code, "quantity": 1, "held": 1, "ahead": 0}],
     ]
     assert carts.figures(shop.sku) == [(100, 60)]
     order = factories.split_order((shop.sku, 41, "1.00"), merchant=shop.merchant)
@@ -333,6 +333,7 @@ def test_a_count_below_what_is_set_aside_takes_from_carts_first_and_from_orders_
         "merchant": shop.merchant.code,
         "quantity": 30,
         "held": 0,
+        "ahead": 0,
     }
     assert api.get(mine["url"]).json()["lines"][0]["goods"][0]["held"] == 2
     assert steps.state_of(allocated.sub_orders.get()) == "allocated"

@@ -40,29 +40,39 @@ LONG_AGO = "2020-01-01T00:00:00Z"
     ],
 )
 def test_a_channel_may_sell_its_share_less_what_is_kept_back_up_to_its_cap(units, share, expected):
-    assert sellable(units, share) == expected
+    assert sellable(units, share) == sellable(units, share, 50) == expected
+
+
+def test_presale_counts_before_the_share_and_is_rounded_once():
+    assert sellable(0, Share(presale_percent=50), 7) == 3
+    assert sellable(1, Share(50, presale_percent=33), 10) == 2, "(1 + 3.3) / 2"
+    assert sellable(10, Share(100, 2, 14, presale_percent=100), 7) == 14
 
 
 @given(
     st.lists(
-        st.tuples(st.integers(-10, 2000), st.integers(0, 100), st.integers(0, 300), st.none() | st.integers(0, 900)),
+        st.tuples(
+            *(st.integers(-10, 2000), st.integers(0, 100), st.integers(0, 300), st.none() | st.integers(0, 900)),
+            *(st.integers(0, 100), st.integers(0, 500)),
+        ),
         max_size=40,
     )
 )
 @limits(max_examples=20, deadline=None)
 def test_sql_says_what_python_says(rows):
+    columns = list(zip(*rows, strict=True)) or [()] * 6
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT {sharing.sellable_sql("c.units", "c")}
-            FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[]) WITH ORDINALITY
-                AS c(units, percent, kept_back, cap, place) ORDER BY place
+            SELECT {sharing.sellable_sql("c.units", "c", "c.ahead")}
+            FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[]) WITH ORDINALITY
+                AS c(units, percent, kept_back, cap, presale_percent, ahead, place) ORDER BY place
             """,
-            [[row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], [row[3] for row in rows]],
+            [list(column) for column in columns],
         )
         found = [units for (units,) in cursor.fetchall()]
 
-    assert found == [sellable(units, Share(percent, kept, cap)) for units, percent, kept, cap in rows]
+    assert found == [sellable(units, Share(*share), ahead) for units, *share, ahead in rows]
 
 
 def _share(shop, sku=None, **share):

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from inventory import holding, purchasing, receiving
+from inventory import hold_plans, holding, purchasing, receiving
 from inventory.models import HoldPurpose
 from logistics.carriers import sharing
 from logistics.models import CarrierAccount, DoorPickUp, Shipment, WaybillShare, WaybillUse
@@ -214,8 +214,8 @@ def leave_an_expired_card(shop: factories.Shop) -> None:
 
 
 def leave_an_expired_cart(shop: factories.Shop) -> None:
-    goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 2)
-    new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=60)
+    goods = hold_plans.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 2)
+    new = hold_plans.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=60)
     holding.set_aside(new, actor="test")
     age("inventory_stockhold", "created_at", 600)
     age("inventory_stockhold", "expires_at")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -9,14 +10,16 @@ from django.utils import timezone
 from inventory import receiving
 from inventory.models import CapacityBucket
 from logistics.models import WarehouseOrder
-from logistics.warehouses import events, moving_away, releasing, sending
+from logistics.warehouses import events, moving_away, releasing, sending, stopping
 from oms.common.zones import CHINA
 from orders.fulfilling import allocating, splitting
 from orders.fulfilling.moving import CannotMove
-from orders.models import SubOrder
+from orders.models import DeliveryPromise, SubOrder
+from orders.promising import keeping
 from orders.reviewing import deciding
 from tests import factories, steps
 from tests.pipeline.test_races import in_thread
+from tests.promising.conftest import load_sample
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LAST = {"on_partial": "allocate", "on_none": "backorder"}
@@ -118,4 +121,36 @@ def test_of_two_people_who_move_it_at_once_one_is_told_that_it_moved():
     assert sorted(at_once(move, move)) == ["moved", "refused"]
     factories.run(allocating.run)
     assert SubOrder.objects.get(order=order).warehouse.code == "FAR"
+    assert steps.broken_invariants() == []
+
+
+def test_cut_offs_that_are_missed_while_the_warehouse_accepts_move_each_part_once_or_not_at_all():
+    load_sample()
+    shop = factories.make_shop()
+    far = factories.WarehouseFactory(merchant=shop.merchant, code="FAR", longitude=117.0)
+    factories.StockFactory(sku=shop.sku, warehouse=far)
+    factories.activate_rules(LAST, moves_after_cutoff=True)
+    goods = (shop.sku, 1, "1.00")
+    parts = [steps.released(shop.place_order(goods, payment_method="cod")) for _ in range(24)]
+    factories.run(keeping.run)
+    now = timezone.now()
+    DeliveryPromise.objects.update(cutoff_at=now - timedelta(hours=2), promised_by=now + timedelta(days=30))
+    for work in WarehouseOrder.objects.order_by("pk")[:12]:
+        steps.tell(work, "accepted")
+
+    at_once(
+        *[lambda: until_nothing_is_left(moving_away.run, 3)] * 3,
+        lambda: until_nothing_is_left(events.run, 2),
+    )
+    factories.run(events.run, stopping.run, events.run, moving_away.run, allocating.run, releasing.run, sending.run)
+
+    found = [steps.fresh(part) for part in parts]
+    assert {part.warehouse.code for part in found} <= {shop.warehouse.code, "FAR"}
+    assert {part.warehouse.code for part in found[12:]} == {"FAR"}, "nobody accepted these in time"
+    current = WarehouseOrder.objects.filter(is_current=True)
+    assert sorted(current.values_list("sub_order", flat=True)) == sorted(part.pk for part in found)
+    assert all(work.warehouse_id == work.sub_order.warehouse_id for work in current.select_related("sub_order"))
+    reserved = dict(shop.sku.stock.values_list("warehouse__code", "reserved"))
+    assert sum(reserved.values()) == 24
+    assert reserved["FAR"] == sum(part.warehouse.code == "FAR" for part in found)
     assert steps.broken_invariants() == []

@@ -14,7 +14,7 @@ from oms.common.models import Ticket
 from oms.common.money import to_fen
 from orders.actors import Actor
 from orders.changing import cancelling, readdressing
-from orders.fulfilling import allocating, moving, rehearsing
+from orders.fulfilling import allocating, decisions, moving, rehearsing
 from orders.models import ActorKind, DeliveryPromise, OrderTerms, PromiseToMake, SubOrder
 from orders.promising import keeping
 from tests import factories, steps
@@ -270,6 +270,32 @@ def test_a_move_and_a_rehearsal_reckon_with_the_same_freight_as_the_promise(samp
         assert (here.freight_fen, rehearsed.in_force.freight_fen, rehearsed.rehearsed.freight_fen) == (promised,) * 3
         found.append(promised)
     assert found[0] > found[1]
+
+
+def test_a_decision_keeps_freight_and_date_of_every_warehouse_where_rules_looked_at_them(sample, shop, client):
+    far = factories.WarehouseFactory(merchant=shop.merchant, code="FAR", longitude=117.0)
+    nowhere = Region.objects.get(code="540121")
+    factories.WarehouseFactory(merchant=shop.merchant, code="LHASA", region=nowhere, longitude=91.0, latitude=29.9)
+    for warehouse in Warehouse.objects.exclude(pk=shop.warehouse.pk):
+        factories.StockFactory(sku=shop.sku, warehouse=warehouse)
+    plain = factories.allocated_order(shop.sku, merchant=shop.merchant)
+    assert "ways" not in SubOrder.objects.get(order=plain).sourcing
+    factories.activate_rules({"sorts": ["promise", "freight"], "warehouses": [shop.warehouse.code, "FAR"], **LAST})
+
+    order = factories.allocated_order(shop.sku, merchant=shop.merchant)
+
+    part = SubOrder.objects.get(order=order)
+    ways = part.sourcing["ways"]
+    assert set(ways) == {shop.warehouse.code, "FAR"}, "LHASA is none that the rule asks"
+    promise = DeliveryPromise.objects.get(order=order)
+    freight, latest_at, keeps, _meets = ways[part.warehouse.code]
+    assert (freight, datetime.fromisoformat(latest_at), keeps) == (to_fen(promise.freight), promise.promised_by, 1)
+    (decision,) = decisions.of([part]).values()
+    said = {one.code: one.way for one in decision.candidates}
+    assert f"¥{promise.freight}" in said[part.warehouse.code]
+    assert set(said) == {shop.warehouse.code, far.code}
+    client.force_login(factories.UserFactory(is_superuser=True))
+    assert said["FAR"] in client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
 
 
 def test_a_batch_of_promises_asks_once_whether_rules_or_tables_changed(sample, shop):

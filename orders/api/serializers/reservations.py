@@ -26,6 +26,7 @@ RESERVATION = {
     "reference": "cart-881",
     "region_code": "110101",
     "created_at": "2026-01-02T09:20:00+08:00",
+    "updated_at": "2026-01-02T09:20:00+08:00",
     "expires_at": "2026-01-02T09:35:00+08:00",
     "order": None,
     "lines": [
@@ -33,8 +34,8 @@ RESERVATION = {
             "line": 1,
             "sku": "1000234-SET",
             "goods": [
-                {"sku": "P1095275", "merchant": "POP01", "quantity": 2, "held": 2},
-                {"sku": "P1095276", "merchant": "POP01", "quantity": 1, "held": 1},
+                {"sku": "P1095275", "merchant": "POP01", "quantity": 2, "held": 2, "ahead": 0},
+                {"sku": "P1095276", "merchant": "POP01", "quantity": 1, "held": 1, "ahead": 0},
             ],
         }
     ],
@@ -99,6 +100,25 @@ class NewReservationSerializer(DurationSerializer):
         return attrs
 
 
+class GivenBackLineSerializer(serializers.Serializer):
+    """Units of a line that go back."""
+
+    line = serializers.IntegerField(min_value=1, max_value=MOST_LINES, help_text="1 is the first.")
+    sku = LineField(
+        max_length=64, required=False, allow_blank=True, default="", help_text="Of which goods, where it has several."
+    )
+    quantity = serializers.IntegerField(min_value=1, max_value=MOST_UNITS, help_text="Units.")
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("One unit", {"lines": [{"line": 1, "quantity": 1}]}, request_only=True)]
+)
+class GivenBackSerializer(serializers.Serializer):
+    """What goes back of a reservation."""
+
+    lines = serializers.ListField(child=GivenBackLineSerializer(), allow_empty=False, max_length=MOST_LINES)
+
+
 class HeldGoodsSerializer(serializers.Serializer):
     """Units of a SKU: how many were set aside, and how many still are."""
 
@@ -106,6 +126,7 @@ class HeldGoodsSerializer(serializers.Serializer):
     merchant = serializers.CharField()
     quantity = serializers.IntegerField()
     held = serializers.IntegerField(help_text="Fewer where a count found fewer, none once it is over.")
+    ahead = serializers.IntegerField(help_text="Of these so many are on order only: an order that names it waits.")
 
 
 class HeldLineSerializer(serializers.Serializer):
@@ -132,6 +153,7 @@ class ReservationSerializer(serializers.ModelSerializer):
     state = serializers.SerializerMethodField()
     source = serializers.CharField(source="channel.code")
     region_code = serializers.CharField(source="region_id", allow_null=True)
+    updated_at = serializers.DateTimeField(source="changed_at")
     order = serializers.SerializerMethodField(help_text="The number of the order that took it over.")
     lines = HeldLineSerializer(many=True, source="shown_lines")
     refused = LackSerializer(many=True, source="shown_refused", help_text="In the answer to the first call alone.")

@@ -17,6 +17,7 @@ STOCK = {
     "frozen": 0,
     "safety_stock": 10,
     "available": 90,
+    "ahead": 0,
     "channels": [{"channel": "POP01", "sellable": 90}, {"channel": "shop-1", "sellable": 40}],
     "updated_at": "2026-01-02T09:20:00.123456+08:00",
 }
@@ -26,6 +27,7 @@ SHARE = {
     "percent": 50,
     "kept_back": 5,
     "cap": None,
+    "presale_percent": 0,
     "changed_at": "2026-01-02T09:20:00+08:00",
 }
 
@@ -49,6 +51,7 @@ class ChannelStockSerializer(serializers.Serializer):
         help_text="What can be promised: the sum over the warehouses in use of on hand less reserved, frozen and safety"
         " stock, none below 0."
     )
+    ahead = serializers.IntegerField(help_text="Units on order that nobody waits for: channels may sell them ahead.")
     channels = SellableSerializer(many=True)
     updated_at = serializers.DateTimeField(source="changed_at")
 
@@ -81,6 +84,12 @@ class NewShareSerializer(serializers.Serializer):
     percent = serializers.IntegerField(min_value=0, max_value=100, default=100)
     kept_back = serializers.IntegerField(min_value=0, max_value=MOST_KEPT_BACK, default=0)
     cap = serializers.IntegerField(min_value=0, max_value=MOST_KEPT_BACK, required=False, allow_null=True)
+    presale_percent = serializers.IntegerField(
+        min_value=0,
+        max_value=100,
+        default=0,
+        help_text="Of what is on order (`ahead`), so much is sold before it comes.",
+    )
 
 
 @extend_schema_serializer(

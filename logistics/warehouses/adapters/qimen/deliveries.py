@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from logistics.models.serials import MOST_OF_A_SERIAL
 from logistics.warehouses import stock_notices
 from logistics.warehouses.adapters.qimen import words
 from logistics.warehouses.adapters.qimen.reading import (
@@ -17,7 +18,7 @@ from logistics.warehouses.adapters.qimen.reading import (
     units,
 )
 from logistics.warehouses.adapters.qimen.setup import Setup
-from logistics.warehouses.notices import Notice
+from logistics.warehouses.notices import MOST_SERIALS, Notice
 from oms.common.masking import mask_text
 from oms.common.work.facts import News
 from oms.common.work.protocols import Unreadable
@@ -73,10 +74,18 @@ def _lines(order: Element) -> list[dict[str, Any]]:
             "line": text_of(line, "orderLineNo")[:40],
             "sku": text_of(line, "itemCode")[:64],
             "quantity": max(units(line, "actualQty"), 0),
+            "serials": _serials(line),
         }
         for line in found
         if line.find("actualQty") is not None
     ]
+
+
+def _serials(line: Element) -> list[str]:
+    """The numbers of its units, from either place where they may stand."""
+    listed = [(sn.text or "").strip() for sn in line.findall("snList/sn")]
+    joined = [] if any(listed) else [part.strip() for part in text_of(line, "qrCode").split(";")]
+    return [one[:MOST_OF_A_SERIAL] for one in (*listed, *joined) if one][:MOST_SERIALS]
 
 
 def _packages(order: Element, mine: Setup) -> list[dict[str, Any]]:

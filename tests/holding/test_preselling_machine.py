@@ -1,0 +1,194 @@
+"""Selling ahead in random order: after every step what is left to be sold ahead is what is on order, less what orders
+wait for and what carts and quotes have of it; a cart gets units exactly where there are enough."""
+
+from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from inventory import holding, preselling, purchasing, sharing
+from inventory.hold_plans import Item, NewHold
+from inventory.holding import GivenBack
+from inventory.invariants import INVARIANTS
+from inventory.models import ComingGoods, HoldPurpose, PurchaseOrder, StockHold, StockHoldLine
+from inventory.purchasing import Bought, Unloaded
+from inventory.sharing import NewShare, Share
+from oms.common.errors import OmsError
+from orders.changing.cancelling import cancel_order
+from orders.fulfilling import allocating, freeing, splitting, waking
+from orders.models import Order, StockWait
+from orders.reviewing import deciding
+from orders.stock import coming
+from orders.stock import held as held_now
+from tests import factories, steps
+from tests.holding import carts
+from tests.invariants import check
+from tests.machines import run_apart
+
+_WHICH = st.integers(0, 9)
+_UNITS = st.integers(1, 9)
+
+
+class Ahead(RuleBasedStateMachine):
+    """A SKU of which nothing lies anywhere at first; half of what is on order is sold ahead."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.shop = factories.make_shop()
+        self.sku = factories.SkuFactory(merchant=self.shop.merchant)
+        share = NewShare(self.shop.channel.pk, self.sku.pk, Share(presale_percent=50))
+        sharing.set_shares([share], actor="li")
+        self.number = 0
+        self.orders: list[Order] = []
+        self.buy(9, 2)
+        self.buy(9, 4)
+        # What should have come yesterday is not counted on.
+        self.buy(5, -1)
+        self.tell()
+        self.set_aside(4)
+        self.set_aside(5)
+
+    def ahead(self) -> int:
+        """What the carts have of it."""
+        return sum(StockHoldLine.objects.filter(sku=self.sku, ahead__gt=0).values_list("ahead", flat=True))
+
+    def free(self) -> int:
+        """What is left of what is on order, by the rows."""
+        today = timezone.localdate()
+        bought = 0
+        for order in PurchaseOrder.objects.filter(state="open"):
+            for line in order.lines.all():
+                day = line.expected_on or order.expected_on
+                if day is not None and day >= today:
+                    bought += max(0, line.quantity - line.received)
+        noted = ComingGoods.objects.filter(sku=self.sku).first()
+        return max(0, bought - (noted.awaited if noted else 0) - self.ahead())
+
+    def held(self) -> list[StockHold]:
+        return list(StockHold.objects.filter(state="held").order_by("pk"))
+
+    @rule(units=_UNITS, days=st.integers(-1, 5))
+    def buy(self, units: int, days: int) -> None:
+        self.number += 1
+        day = timezone.localdate() + timedelta(days=days)
+        bought = [Bought(self.sku.code, units)]
+        purchasing.order(
+            self.shop.merchant, f"PO-{self.number}", self.shop.warehouse, bought, expected_on=day, actor="lin"
+        )
+
+    @rule(which=_WHICH, is_cancelled=st.booleans())
+    def end(self, which: int, is_cancelled: bool) -> None:
+        found = list(PurchaseOrder.objects.filter(state="open").order_by("pk"))
+        if found:
+            purchasing.end(found[which % len(found)].pk, is_cancelled=is_cancelled, actor="lin")
+
+    @rule(which=_WHICH, units=_UNITS)
+    def goods_come(self, which: int, units: int) -> None:
+        found = list(PurchaseOrder.objects.filter(state="open").order_by("pk"))
+        if found:
+            self.number += 1
+            with suppress(OmsError):
+                purchasing.receive_goods(
+                    self.shop.warehouse,
+                    [Unloaded(self.sku.code, units)],
+                    reference=f"GR-{self.number}",
+                    merchant=self.shop.merchant,
+                    purchase_order=found[which % len(found)],
+                    actor="lin",
+                )
+
+    @rule(units=_UNITS)
+    def set_aside(self, units: int) -> None:
+        there = sum(one.available for one in self.sku.stock.all())
+        ahead = self.free() * 50 // 100
+        most = sharing.sellable(there, Share(presale_percent=50), self.free())
+        item = Item(1, self.sku.code, self.sku.pk, self.sku.merchant_id, self.sku.storage_class, units)
+        new = NewHold(self.shop.merchant.pk, self.shop.channel.pk, HoldPurpose.CART, [item], seconds=600)
+        before = self.ahead()
+        outcome = holding.set_aside(new, actor="test")
+        granted = units <= most and (units <= there or units <= ahead)
+        assert (outcome.hold_id is not None) == granted, (units, there, ahead, most)
+        assert self.ahead() - before == (units if granted and units > there else 0)
+
+    @rule(which=_WHICH, units=_UNITS)
+    def give_some_back(self, which: int, units: int) -> None:
+        if held := self.held():
+            hold = held[which % len(held)]
+            shown = held_now.read([hold])[hold.pk].held
+            ahead = self.ahead()
+            of_it = sum(hold.lines.filter(ahead__gt=0).values_list("ahead", flat=True))
+            with suppress(OmsError):
+                holding.release_some(hold.pk, [GivenBack(1, units)], actor="test")
+                assert units <= shown
+                assert held_now.read([hold])[hold.pk].held == shown - units
+                assert self.ahead() == ahead - min(units, of_it), "those on order go first"
+                return
+            assert units > shown
+
+    @rule(which=_WHICH)
+    def give_back(self, which: int) -> None:
+        if held := self.held():
+            holding.release(held[which % len(held)].pk, actor="test")
+
+    @rule(which=_WHICH)
+    def time_passes(self, which: int) -> None:
+        if held := self.held():
+            carts.let_time_pass(held[which % len(held)].number)
+            steps.once(freeing.run)
+
+    @rule(which=_WHICH, units=_UNITS)
+    def order(self, which: int, units: int) -> None:
+        if held := self.held():
+            hold = held[which % len(held)]
+            had = Counter(hold.lines.values_list("pk", flat=True))
+            before = sum(StockHoldLine.objects.filter(pk__in=had, ahead__gt=0).values_list("ahead", flat=True))
+            lines = [(self.sku, units, "1.00")]
+            order = self.shop.place_order(*lines, payment_method="cod", reservation=hold.number)
+            self.orders.append(order)
+            kept = sum(StockHoldLine.objects.filter(pk__in=had, ahead__gt=0).values_list("ahead", flat=True))
+            assert kept == min(before, units), "it keeps what it wants of it, and no more"
+
+    @rule(units=_UNITS)
+    def order_without_a_cart(self, units: int) -> None:
+        self.orders.append(self.shop.place_order((self.sku, units, "1.00"), payment_method="cod"))
+
+    @rule(which=_WHICH)
+    def cancel(self, which: int) -> None:
+        if self.orders:
+            with suppress(OmsError):
+                cancel_order(self.orders[which % len(self.orders)].pk, reason="x", actor=steps.STAFF)
+            steps.once(freeing.run)
+
+    @rule(tells=st.booleans())
+    def allocate(self, tells: bool) -> None:
+        factories.run(deciding.run, splitting.run, waking.run, allocating.run)
+        if tells:
+            self.tell()
+
+    @rule()
+    def tell(self) -> None:
+        coming.tell()
+        lacking = {}
+        for wait in StockWait.objects.filter(sku=self.sku):
+            lacking[wait.sub_order_id] = max(wait.units, lacking.get(wait.sub_order_id, 0))
+        noted = ComingGoods.objects.get(sku=self.sku)
+        assert (noted.awaited, noted.units) == (sum(lacking.values()), self.free())
+        waiting = StockHoldLine.objects.filter(ahead__gt=0, hold__state="ordered")
+        split = Order.objects.filter(stock_hold__in=waiting.values("hold"), state="split")
+        assert not [one for one in split if not one.sub_orders.filter(state="awaiting_allocation").exists()]
+
+    @invariant()
+    def what_is_left_is_what_nobody_has(self) -> None:
+        if not hasattr(self, "sku"):
+            return
+        assert preselling.units_ahead([self.sku.pk]) == {self.sku.pk: self.free()}
+        assert [(finding.invariant.name, finding.examples) for finding in check(INVARIANTS)] == []
+
+
+@pytest.mark.django_db
+def test_after_every_step_nothing_is_sold_ahead_twice() -> None:
+    run_apart(Ahead, examples=25, steps=20)
