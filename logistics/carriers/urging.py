@@ -1,6 +1,7 @@
 """Asking carriers over their connections to hurry parcels on that are late: once each time that a person urges."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -21,7 +22,7 @@ _LATE = f"""
 """
 
 
-def _about(group_id: int) -> dict[str, object]:
+def _about(group_id: int) -> dict[str, Any]:
     return {"group": group_id, "protocols": list(adapters.protocols_of(adapters.Urges))}
 
 
