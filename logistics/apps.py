@@ -21,7 +21,7 @@ class LogisticsConfig(AppConfig):
         import logistics.carriers.adapters.sf.speaker
         import logistics.warehouses.adapters.qimen.speaker  # noqa: F401 - they make their protocols known
         from logistics import fact_words, forgetting, tickets  # noqa: F401 - they say how our rows and messages are called
-        from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
+        from logistics.buyer import asking, signed  # noqa: F401 - their kinds of tickets and messages
         from logistics.by_merchant import kinds  # noqa: F401 - its events
         from logistics.by_merchant import speaker as by_merchants  # noqa: F401 - its protocol
         from logistics.carriers import braking, carried, freight, wishing

@@ -355,6 +355,7 @@ name_actors(
         "return_parcels": _("Follow parcels on their way back"),
         "subscribe": _("Ask carriers to tell of parcels"),
         "poll": _("Ask where silent parcels are"),
+        "urge": _("Ask carriers to hurry parcels on"),
         "cancel_waybill": _("Give waybills back"),
         "recognise_waybill": _("Ask whose waybills are"),
         "ask_balance": _("Ask how many waybills are left"),

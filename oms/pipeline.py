@@ -12,6 +12,7 @@ from logistics.carriers import (
     sharing,
     subscribing,
     tracking,
+    urging,
 )
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.carriers.recalling import calling as recalls
@@ -102,6 +103,7 @@ PIPELINE = (
     picking_up.WATCH_STAGE,
     return_parcels.STAGE,
     subscribing.STAGE,
+    urging.STAGE,
     polling.STAGE,
     cancelling.STAGE,
     balances.STAGE,

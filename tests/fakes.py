@@ -76,6 +76,8 @@ class FakeCarrier:
         self.decoded: list[str] = []
         self.recalled: list[Any] = []
         self.recall_answer: Callable[[Any], carriers.Answer | None] = lambda _one: carriers.Answer(taken=True)
+        self.urged: list[carriers.Booked] = []
+        self.urge_answer: Callable[[Any], carriers.Answer | None] = lambda _one: carriers.Answer(taken=True)
 
     def book(self, link: Connection, parcels: Sequence[carriers.Parcel]) -> dict[str, carriers.Answer]:
         """Give waybills."""
@@ -93,6 +95,11 @@ class FakeCarrier:
     def _recall(self, parcels: Sequence[Any]) -> dict[str, carriers.Answer]:
         self.recalled += parcels
         return {one.reference: said for one in parcels if (said := self.recall_answer(one)) is not None}
+
+    def urge(self, link: Connection, parcels: Sequence[carriers.Booked]) -> dict[str, carriers.Answer]:
+        """Hurry parcels on."""
+        self.urged += parcels
+        return {one.reference: said for one in parcels if (said := self.urge_answer(one)) is not None}
 
     def decode_receiver(self, link: Connection, token: str) -> carriers.Receiver:
         """Tell whom the token means."""

@@ -9,12 +9,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from logistics.admin import carrier_report
 from logistics.admin.claims import WORK, LateForm, claim_late
+from logistics.carriers import urging as urging_there
 from logistics.models import (
     AlertGroup,
     AlertKind,
@@ -22,6 +23,7 @@ from logistics.models import (
     AlertTelling,
     DeadlineRule,
     DeadlineStretch,
+    ErrandOutcome,
     LearnedDeadline,
     LogisticsAlert,
     ShipRule,
@@ -68,6 +70,15 @@ def _urge(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
     return _("Recorded.")
 
 
+def _urge_over_connection(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
+    asked = urging.urge_over_connection(key, user=request.user).count  # type: ignore[arg-type]
+    return ngettext(
+        "The carrier is asked to hurry %(count)d parcel on.",
+        "The carrier is asked to hurry %(count)d parcels on.",
+        asked,
+    ) % {"count": asked}
+
+
 def _escalate(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
     urging.escalate(key, text=data["text"], user=request.user)  # type: ignore[arg-type]
     return _("It is raised to the highest level.")
@@ -106,9 +117,17 @@ class AlertGroupAdmin(RowActions):
     )
     fields = readonly_fields = (
         *("level_label", "kind", "carrier", "service_phone", "warehouse", "place", "open_count", "since"),
-        *("closed_at", "closed_words", "ticket_link", "urgings_table", "alerts_table"),
+        *("closed_at", "closed_words", "ticket_link", "urgings_table", "answers_words", "alerts_table"),
     )
     row_actions = (
+        RowAction(
+            "urge_there",
+            URGE,
+            gettext_lazy("Urge over the connection"),
+            _urge_over_connection,
+            tone="primary",
+            icon="bolt",
+        ),
         RowAction("urge", URGE, gettext_lazy("Urge on"), _urge, UrgeForm, "primary", "campaign"),
         RowAction("escalate", URGE, gettext_lazy("Raise"), _escalate, EscalateForm, icon="priority_high"),
         RowAction("claim", WORK, gettext_lazy("Open claims"), claim_late, LateForm, icon="gavel"),
@@ -124,11 +143,12 @@ class AlertGroupAdmin(RowActions):
         return carrier_report.view(request, self.admin_site.each_context(request))
 
     def fitting_actions(self, row: Any) -> Any:
-        """Only while something of it is late; claims are made of carriers."""
+        """Only while something of it is late; claims are made of carriers, and who takes it over a connection is
+        urged there."""
         if row.closed_at is not None:
             return ()
-        names = super().fitting_actions(row)
-        return [name for name in names if name != "claim" or row.carrier_id is not None]
+        fits = {"claim": row.carrier_id is not None, "urge_there": urging_there.can_be_asked(row.pk)}
+        return [name for name in super().fitting_actions(row) if fits.get(name, True)]
 
     def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
         """The tickets of the rows. One statement."""
@@ -174,6 +194,12 @@ class AlertGroupAdmin(RowActions):
             for one in group.urgings.all()[:20]
         ]
         return format_html_join("", "<p>{} · {} {} · {} · {}</p>", rows) or "–"
+
+    @display(description=gettext_lazy("answered over the connection"))
+    def answers_words(self, group: AlertGroup) -> str:
+        """What became of asking the carriers to hurry on what is late now."""
+        words = {**dict(ErrandOutcome.choices), "": _("not answered yet")}
+        return ", ".join(f"{words[code]}: {count}" for code, count in urging_there.answers(group.pk).items()) or "–"
 
     @display(description=gettext_lazy("what is late"))
     def alerts_table(self, group: AlertGroup) -> SafeString | str:

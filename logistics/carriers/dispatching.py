@@ -15,6 +15,7 @@ from logistics.carriers import adapters, cancelling, choosing, decoding, followi
 from logistics.carriers.parcels import SUB_ORDERS_OF
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
+from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import planning
 from oms.common import tickets
 from oms.common.copying import array, text_array
@@ -139,7 +140,7 @@ def _repeated(given: Mapping[int, tuple[str, str]]) -> list[int]:
 
 def _write_waybills(given: Mapping[int, tuple[str, str]]) -> list[int]:
     """Write the waybills to the parcels that wait for one of that carrier; returns their ids. Warehouse orders that
-    were to be sent with it are sent now."""
+    were to be sent with it are sent now, and pretended warehouses that wait for it go on, whoever carries."""
     if not given:
         return []
     with connection.cursor() as cursor:
@@ -156,7 +157,9 @@ def _write_waybills(given: Mapping[int, tuple[str, str]]) -> list[int]:
                 UPDATE logistics_warehouseorder w SET ready_at = now() FROM issued i
                 WHERE w.id = i.warehouse_order_id AND w.state = '{WarehouseOrderState.INTENDED}' AND w.ready_at IS NULL
             )
-            SELECT id FROM issued
+            SELECT i.id, CASE WHEN link.protocol = '{sandbox_warehouses.PROTOCOL}' THEN w.number END
+            FROM issued i LEFT JOIN logistics_warehouseorder w ON w.id = i.warehouse_order_id
+            LEFT JOIN common_connection link ON link.id = w.connection_id
             """,
             [
                 array(given),
@@ -164,7 +167,9 @@ def _write_waybills(given: Mapping[int, tuple[str, str]]) -> list[int]:
                 text_array(waybill for _carrier, waybill in given.values()),
             ],
         )
-        issued = [key for (key,) in cursor.fetchall()]
+        works = dict(cursor.fetchall())
+    issued = list(works)
+    sandbox_warehouses.waybill_came(sorted({number for number in works.values() if number is not None}))
     planning.plan_parcels(issued)
     sharing.note_bought(issued)
     freight.reckon(issued)

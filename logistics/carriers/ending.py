@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from logistics import kinds
+from logistics.buyer import signed
 from logistics.carriers.trouble import PARCEL_BACK, PARCEL_LOST, PARCELS_DIFFER
 from logistics.models import GOING_BACK, Direction, ShipmentState
 from oms.common import tickets
@@ -73,6 +74,7 @@ def settle(sub_order_ids: Sequence[int], *, found_again: Sequence[int] = ()) -> 
     _finish(reached.get(S.REJECTED, ()), S.REJECTED, "ready_at = NULL")
     _finish(reached.get(S.RETURNED, ()), S.RETURNED, "needs_person_since = NULL")
     tickets.close_tickets([RECEIPT_DENIED], reached.get(S.RETURNED, ()))
+    signed.ask_for_review(reached.get(S.DELIVERED, ()))
     refusing.close_delivered(reached.get(S.DELIVERED, ()), _ACTOR)
     refusing.open_for([*reached.get(S.REJECTED, ()), *reached.get(S.RETURNED, ())], _ACTOR)
     _take_back(reached.get(S.RETURNED, ()))

@@ -86,6 +86,7 @@ class Urging(models.Model):
     class Means(models.TextChoices):
         PHONE = "phone", _("Phone")
         MESSAGE = "message", _("Message")
+        CONNECTION = "connection", _("Over its connection")
         ESCALATION = "escalation", _("Raised to a superior")
 
     group = models.ForeignKey(AlertGroup, verbose_name=_("group"), on_delete=models.PROTECT, related_name="urgings")
@@ -103,7 +104,7 @@ class Urging(models.Model):
         default_permissions = ()
         constraints = [
             models.CheckConstraint(
-                condition=Q(means__in=["phone", "message", "escalation"]), name="urging_means_are_known"
+                condition=Q(means__in=["phone", "message", "connection", "escalation"]), name="urging_means_are_known"
             )
         ]
 

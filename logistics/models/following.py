@@ -117,6 +117,7 @@ class ErrandKind(models.TextChoices):
     SUBSCRIBE = "subscribe", _("Tell of its scans")
     CANCEL = "cancel", _("Take the waybill back")
     RECOGNISE = "recognise", _("Say whose waybill it is")
+    URGE = "urge", _("Hurry the parcel on")
 
 
 class ErrandOutcome(models.TextChoices):
@@ -128,7 +129,8 @@ class ErrandOutcome(models.TextChoices):
 
 class WaybillErrand(WorkItem):
     """Something that an account is asked once about a waybill; without an outcome it is still to be asked, or nobody
-    knows what became of it and it is asked again. `reference` is the number under which the waybill was bought."""
+    knows what became of it and it is asked again. `reference` is the number under which the waybill was bought. Who
+    urges a parcel on once more asks the same question anew."""
 
     ticket_subject = TicketSubject("waybill_errand", _ORDER_OF_PARCEL, Team.LOGISTICS)
 

@@ -8,7 +8,7 @@ from logistics.virtual import links
 from oms.common.messages import writing
 from oms.common.messages.kinds import MessageKind, register_message_kind
 from oms.common.models import MessageWay
-from orders.changing.telling import mail_of, phone_of
+from orders.changing.telling import mail_of, named, phone_of
 from orders.models import InvoiceRequest, SubOrder
 
 GOODS_READY = register_message_kind(
@@ -29,7 +29,6 @@ GOODS_READY = register_message_kind(
         },
     )
 )
-_MOST_NAMED = 60
 
 
 def goods_ready(sub_order_ids: Collection[int]) -> None:
@@ -46,9 +45,8 @@ def goods_ready(sub_order_ids: Collection[int]) -> None:
 
 def _news(part: SubOrder, asked: InvoiceRequest | None) -> writing.News:
     order = part.order
-    names = "、".join(line.order_line.name for line in part.lines.all())
     values = {
-        "goods": names if len(names) <= _MOST_NAMED else f"{names[: _MOST_NAMED - 1]}…",
+        "goods": named(line.order_line.name for line in part.lines.all()),
         "link": links.address_of(part),
         "order": order.external_number,
     }

@@ -1,8 +1,10 @@
 """Deadlines learned from past scans: how long nearly all parcels of a carrier and lane took for each step lately.
 
-What was learned stands beside the table of the staff and counts within its bounds (see `logistics.watching.limits`).
+Where time runs faster (`TIME_SPEED`), the hours are those of that time. What was learned stands beside the table of the
+staff and counts within its bounds (see `logistics.watching.limits`).
 """
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from logistics.models import AlertKind, Direction, ShipmentState
@@ -40,7 +42,7 @@ def learn() -> int:
                 FROM scan GROUP BY shipment_id
             ), took AS (
                 SELECT c.code AS carrier, left(i.region_id, 2) AS origin, left(o.region_id, 2) AS destination,
-                    step.kind, extract(epoch FROM step.took) / 3600 AS hours
+                    step.kind, extract(epoch FROM step.took) / 3600 * %s AS hours
                 FROM times t JOIN logistics_shipment h ON h.id = t.shipment_id AND h.direction = '{Direction.OUT}'
                 JOIN logistics_carrier c ON c.id = h.carrier_id
                 JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
@@ -62,7 +64,8 @@ def learn() -> int:
             FROM took GROUP BY kind, carrier, origin, destination HAVING count(*) >= {LEAST_PARCELS}
             ON CONFLICT (carrier, origin, destination, kind) DO UPDATE
                 SET hours = excluded.hours, parcels = excluded.parcels, learned_at = excluded.learned_at
-            """
+            """,
+            [settings.TIME_SPEED],
         )
         learned = cursor.rowcount
         cursor.execute("DELETE FROM logistics_learneddeadline WHERE learned_at < now()")

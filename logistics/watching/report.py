@@ -1,4 +1,7 @@
-"""How carriers keep their word: on-time rate, hours of each part of the way, promises kept, parcels lost."""
+"""How carriers keep their word: on-time rate, hours of each part of the way, promises kept, parcels lost.
+
+Where time runs faster (`TIME_SPEED`), the hours are those of that time.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from logistics.models import AlertKind, Carrier, Direction, ShipmentState
@@ -90,14 +94,20 @@ def report(since: datetime, until: datetime, *, destination: str = "") -> list[C
                     SELECT count(*) AS alerts FROM logistics_logisticsalert WHERE shipment_id = p.id) AS a ON true
             )
             SELECT c.code, c.name, count(*), count(signed_at),
-                count(*) FILTER (WHERE signed_at <= left_at + make_interval(secs => hours * 3600)),
+                count(*) FILTER (WHERE signed_at <= left_at + make_interval(secs => hours * 3600 / %(speed)s)),
                 count(*) FILTER (WHERE state = '{_S.LOST}'),
                 count(*) FILTER (WHERE state IN ('{_S.REJECTED}', '{_S.RETURNING}', '{_S.RETURNED}')),
                 sum(alerts)::bigint, sum(claims)::bigint, sum(claims_paid), {spans}
             FROM way JOIN logistics_carrier c ON c.id = way.carrier_id
             GROUP BY c.id ORDER BY count(*) DESC, c.code
             """,
-            {"hours": _allowed(), "since": since, "until": until, "area": f"{destination}%"},
+            {
+                "hours": _allowed(),
+                "since": since,
+                "until": until,
+                "area": f"{destination}%",
+                "speed": settings.TIME_SPEED,
+            },
         )
         return [_report(promised.get(row[0]), row) for row in cursor.fetchall()]
 
@@ -110,7 +120,7 @@ _MOST = 0.95
 def _percentiles(span: str) -> str:
     """The hours within which half and nearly all parcels went a part of the way; what contradicts itself is left
     out."""
-    hours = f"extract(epoch FROM {span}) / 3600"
+    hours = f"extract(epoch FROM {span}) / 3600 * %(speed)s"
     return (
         f"(percentile_cont(ARRAY[0.5, {_MOST}]) WITHIN GROUP (ORDER BY {hours})"
         f" FILTER (WHERE {span} >= interval '0'))::float8[]"

@@ -4,6 +4,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from logistics.carriers import urging as carriers
 from logistics.models import AlertGroup, LogisticsAlert, Urging
 from logistics.watching.grouping import LATE, SUBJECT
 from oms.common import ticketing
@@ -32,6 +33,22 @@ def urge(group_id: int, *, means: str, text: str, user: AbstractBaseUser) -> Urg
 
 
 @transaction.atomic
+def urge_over_connection(group_id: int, *, user: AbstractBaseUser) -> Urging:
+    """Have the carriers of all that is late in the group asked over their connections to hurry it on; recorded with how
+    many are asked for.
+
+    Raises AlertGroup.DoesNotExist, GroupIsClosed, and OmsError where none can be asked for, or all are being asked for.
+    """
+    group = _lock(group_id)
+    asked = carriers.ask(group.pk)
+    if not asked:
+        if carriers.can_be_asked(group.pk):
+            raise OmsError(_("The carrier is being asked already; its answers come in a moment."))
+        raise OmsError(_("Its carrier takes nothing of the kind over its connection. Ring or write instead."))
+    return _record(group, Means.CONNECTION, "", user, count=asked)
+
+
+@transaction.atomic
 def escalate(group_id: int, *, text: str, user: AbstractBaseUser) -> Urging:
     """Raise all that is open of the group to the highest level. Raises AlertGroup.DoesNotExist and GroupIsClosed."""
     group = _lock(group_id)
@@ -46,10 +63,17 @@ def _lock(group_id: int) -> AlertGroup:
     return group
 
 
-def _record(group: AlertGroup, means: Urging.Means, text: str, user: AbstractBaseUser) -> Urging:
+def _record(
+    group: AlertGroup, means: Urging.Means, text: str, user: AbstractBaseUser, *, count: int | None = None
+) -> Urging:
     phone = group.carrier.service_phone if group.carrier and means == Means.PHONE else ""
     urging = Urging.objects.create(
-        group=group, means=means, phone=phone, text=text[:500], count=group.open_count, by=user.get_username()
+        group=group,
+        means=means,
+        phone=phone,
+        text=text[:500],
+        count=group.open_count if count is None else count,
+        by=user.get_username(),
     )
     ticket = Ticket.objects.open().filter(kind=LATE.code, subject_kind=SUBJECT, subject_id=group.pk).first()
     if ticket is not None:

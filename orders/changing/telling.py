@@ -1,6 +1,6 @@
 """What buyers are told of changes of their orders, and where they can be reached."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -85,8 +85,7 @@ def tell_units(order_id: int, units: Mapping[str, int]) -> None:
     such cancellation is news of its own."""
     order = Order.objects.get(pk=order_id)
     told_by = OrderEvent.objects.filter(order_id=order_id).order_by("-id").values_list("id", flat=True).first()
-    names = "、".join(f"{name} × {count}" for name, count in units.items())
-    goods = names if len(names) <= _MOST_NAMED else f"{names[: _MOST_NAMED - 1]}…"
+    goods = named(f"{name} × {count}" for name, count in units.items())
     asked = InvoiceRequest.objects.filter(order=order).first()
     news = writing.News(
         f"{order.number}:units:{told_by}",
@@ -96,6 +95,12 @@ def tell_units(order_id: int, units: Mapping[str, int]) -> None:
         about_id=order_id,
     )
     writing.write(UNITS_CANCELLED, [news])
+
+
+def named(goods: Iterable[str]) -> str:
+    """Goods in a message, as many as there is room for."""
+    names = "、".join(goods)
+    return names if len(names) <= _MOST_NAMED else f"{names[: _MOST_NAMED - 1]}…"
 
 
 def mail_of(order: Order, asked: InvoiceRequest | None) -> str:

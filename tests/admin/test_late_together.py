@@ -66,7 +66,7 @@ def test_without_the_right_nobody_urges(client, group, django_user_model):
     assert client.get(f"{GROUPS}carriers/").status_code == 403
 
 
-def test_the_report_tells_carriers_apart_with_hours_and_the_rate_in_time(boss, shop):
+def test_the_report_tells_carriers_apart_with_hours_and_the_rate_in_time(boss, shop, settings):
     now = timezone.now()
     for hours in (60, 100):
         parcel = by("ZTO", steps.shipped(shop.place_order(payment_method="cod")))
@@ -84,8 +84,13 @@ def test_the_report_tells_carriers_apart_with_hours_and_the_rate_in_time(boss, s
     assert "中通快递 ZTO" in page
     assert "50.0" in page
 
+    settings.TIME_SPEED = 60.0
+    answer = boss.get(f"{GROUPS}carriers/", {"export": "1", "days": "7"})
+    cells = answer.content.decode("utf-8-sig").splitlines()[1].split(",")
+    assert (cells[:4], [float(cell) for cell in cells[7:9]]) == (["中通快递 ZTO", "2", "2", "0.0"], [600.0, 600.0])
 
-def test_learning_takes_lanes_with_enough_parcels_and_forgets_the_others(shop, monkeypatch):
+
+def test_learning_takes_lanes_with_enough_parcels_and_forgets_the_others(shop, monkeypatch, settings):
     monkeypatch.setattr(learning, "LEAST_PARCELS", 3)
     LearnedDeadline.objects.create(
         kind="stalled", carrier="XX", origin="11", destination="11", hours=1, parcels=30, learned_at=steps.NOON
@@ -108,3 +113,7 @@ def test_learning_takes_lanes_with_enough_parcels_and_forgets_the_others(shop, m
     learned = {row.kind: (row.hours, row.parcels) for row in LearnedDeadline.objects.filter(carrier="ZTO")}
     assert learned == {"depart_timeout": (10.0, 3), "stalled": (pytest.approx(29.0), 3)}
     assert not LearnedDeadline.objects.filter(carrier="XX").exists()
+
+    settings.TIME_SPEED = 60.0
+    learning.learn()
+    assert LearnedDeadline.objects.get(carrier="ZTO", kind="depart_timeout").hours == pytest.approx(600.0)

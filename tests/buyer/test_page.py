@@ -4,12 +4,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import time_machine
+from django.core import mail
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.translation import override
 
 from logistics.buyer import links
-from oms.common.models import Ticket
+from logistics.carriers import tracking
+from oms.common.messages import sending, writing
+from oms.common.models import BuyerMessage, Ticket
 from orders.changing import cancelling
 from orders.models import Hold, Order, OrderEvent
 from tests import factories, steps
@@ -139,6 +143,40 @@ def test_a_parcel_is_followed_to_the_door_and_its_receipt_confirmed_or_denied(sh
     assert steps.state_of(parcel.sub_order) == "completed"
     told = OrderEvent.objects.filter(order=order, kind="receipt_confirmed").values_list("actor_kind", flat=True)
     assert list(told) == ["buyer"]
+
+
+def test_once_all_parcels_of_a_part_are_signed_for_its_buyer_is_asked_for_a_review_once(shop: factories.Shop) -> None:
+    writing.install_defaults()
+    order = shop.place_order(
+        payment_method="cod", invoice={"title_type": "personal", "email": "li@example.com"}, external_number="S-1"
+    )
+    parcel = steps.shipped(order)
+    steps.carrier_says(parcel, [steps.scan_of(parcel, "collected")])
+    factories.run(tracking.run)
+    assert not BuyerMessage.objects.exists()
+
+    for _again in range(2):
+        steps.carrier_says(parcel, [steps.scan_of(parcel, "signed")])
+        factories.run(tracking.run)
+    factories.run(sending.run_mail)
+
+    assert sorted(BuyerMessage.objects.values_list("kind", "way", "state")) == [
+        ("goods_signed", "mail", "sent"),
+        ("goods_signed", "site", "shown"),
+    ]
+    (sent,) = mail.outbox
+    assert (sent.to, "S-1" in sent.body, "/track/" in sent.body) == (["li@example.com"], True, True)
+    with override("zh-hans"):
+        assert writing.shown(order.pk) == [f"{order.lines.get().name} 已签收，欢迎评价。"]
+
+
+def test_what_was_refused_asks_for_no_review(shop: factories.Shop) -> None:
+    writing.install_defaults()
+    parcel = steps.shipped(shop.place_order(payment_method="cod"))
+    steps.carrier_says(parcel, [steps.scan_of(parcel, "rejected"), steps.scan_of(parcel, "returned")])
+    factories.run(tracking.run)
+
+    assert not BuyerMessage.objects.filter(kind="goods_signed").exists()
 
 
 def test_a_wish_to_cancel_holds_the_order_and_calls_a_person_once(shop: factories.Shop) -> None:

@@ -10,12 +10,16 @@ from logistics.carriers import adapters, contents, dispatching
 from logistics.carriers.adapters import Booked, Candidate
 from logistics.carriers.adapters.kdniao import CARRIER, bodies, setup
 from logistics.models import Carrier, CarrierCode, Shipment, ShipmentLabel
+from logistics.warehouses import events, releasing, sending
 from oms.common.models import Connection
 from oms.common.secrecy import unseal
 from oms.common.work.singly import Unclear
 from oms.common.zones import CHINA
+from oms.pipeline import SANDBOX_STAGE
 from oms.simulators.mischief import Trick
-from orders.models import OrderEvent
+from orders.fulfilling import allocating, splitting
+from orders.models import OrderEvent, SubOrder
+from orders.reviewing import deciding
 from tests import factories, steps
 from tests.carriers.world import in_two_boxes
 from tests.kdniao import world
@@ -107,6 +111,19 @@ def test_cash_of_several_parcels_is_refused_and_the_next_carrier_asked(
     assert platform.peer.book.entries() == []
     (text,) = set(OrderEvent.objects.filter(kind="waybill_refused").values_list("data__text", flat=True))
     assert text == "cod_in_parcels"
+
+
+def test_a_pretended_warehouse_sends_what_any_carrier_gave_a_waybill(
+    shop: factories.Shop, link: Connection, platform: Platform
+) -> None:
+    shop.place_order(payment_method="cod")
+    factories.run(deciding.run, splitting.run, allocating.run, releasing.run, sending.run)
+    factories.run(SANDBOX_STAGE.run, events.run)
+    assert SubOrder.objects.get().state == "packed"
+
+    factories.run(dispatching.run, SANDBOX_STAGE.run, events.run)
+
+    assert (SubOrder.objects.get().state, len(platform.peer.book.entries())) == ("shipped", 1)
 
 
 def test_waybill_and_label_come_back_and_are_kept(shipment: Shipment, platform: Platform) -> None:

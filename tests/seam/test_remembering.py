@@ -14,10 +14,11 @@ from django.test import Client
 
 from logistics.carriers.adapters.kdniao import envelope
 from logistics.models import ScanWord
-from oms.common.models import Connection, InboundFact, SystemKind, Ticket
-from oms.common.work import remembering
+from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic
+from oms.common.work import facts, keeping, remembering
 from oms.common.work.signed_json import SECRET, new_secret
 from oms.common.work.together import Together
+from tests import steps
 from tests.kdniao.world import KEYS
 from tests.seam.test_callbacks import body, post
 
@@ -215,3 +216,17 @@ def test_a_stamp_is_checked_by_the_statement_that_writes(db: None) -> None:
             remembering.ask_first()
     assert known.get() is not before
     assert json.dumps(values)
+
+
+def test_a_key_that_two_threads_are_told_at_once_is_new_for_one_of_them(link: Connection) -> None:
+    first, second = (
+        [
+            facts.News("k", "packed", "1-1-W1", steps.NOON, {"n": number}),
+            facts.News(f"only-{number}", "packed", "s", steps.NOON),
+        ]
+        for number in (1, 2)
+    )
+    told = [keeping._Told(link.pk, Topic.WAREHOUSE, news, None) for news in (first, second)]
+
+    assert keeping._store_together(told) == [{"k", "only-1"}, {"only-2"}]
+    assert InboundFact.objects.get(fact_key="k").body == {"n": 1}

@@ -204,6 +204,15 @@ class Redirects(Protocol):
         """Ask to bring parcels elsewhere; answers by reference. Taken: they go there, and where it was asked before."""
 
 
+@runtime_checkable
+class Urges(Protocol):
+    """Takes that a parcel is late, and sees to it."""
+
+    def urge(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Ask to hurry parcels on; answers by reference. Taken: the carrier looks into it, also where it does
+        already."""
+
+
 @dataclass(frozen=True, slots=True)
 class DoorOrder:
     """Goods that a courier is to fetch at a door, in a window: from whom is in the contents, to whom in the parcel.
@@ -310,6 +319,12 @@ def redirecting(link: Connection) -> Redirects | None:
     """The adapter, where the connection's protocol brings shipped parcels elsewhere."""
     adapter = _adapter(link)
     return _measured(link, adapter) if isinstance(adapter, Redirects) else None
+
+
+def urging(link: Connection) -> Urges | None:
+    """The adapter, where the connection's protocol takes that a parcel is late."""
+    adapter = _adapter(link)
+    return _measured(link, adapter) if isinstance(adapter, Urges) else None
 
 
 def picking_up(link: Connection) -> PicksUp | None:

@@ -10,7 +10,6 @@ from zlib import crc32
 
 from logistics.carriers.adapters import Answer, Booked, Parcel, Receiver, Redirection
 from logistics.models import ShipmentState
-from logistics.warehouses.adapters import sandbox as warehouses
 from oms.common.models import Connection, Topic
 from oms.common.work import facts, sandbox
 
@@ -45,7 +44,7 @@ class SandboxCarrier:
     """See `logistics.carriers.adapters.CarrierSystem`."""
 
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
-        """Every parcel gets a waybill, the same again when asked again; the warehouse may then ship it."""
+        """Every parcel gets a waybill, the same again when asked again."""
         waybills = {parcel.reference: waybill_of(parcel) for parcel in parcels}
         sandbox.put(
             SYSTEM,
@@ -59,7 +58,6 @@ class SandboxCarrier:
             ],
             connection_id=link.pk,
         )
-        warehouses.waybill_came(sorted({parcel.warehouse_order for parcel in parcels if parcel.warehouse_order}))
         return {reference: Answer(taken=True, waybill=waybill) for reference, waybill in waybills.items()}
 
     def intercept(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
@@ -75,6 +73,10 @@ class SandboxCarrier:
             SYSTEM, [parcel.reference for parcel in parcels], before_step=len(_ARRIVES), name="redirected"
         )
         return _answers(parcels, caught)
+
+    def urge(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """It promises to look into it, which changes nothing."""
+        return {parcel.reference: Answer(taken=True, reason="已登记催件") for parcel in parcels}
 
     def decode_receiver(self, link: Connection, token: str) -> Receiver:
         """Somebody with a phone; always the same one behind a token."""

@@ -9,8 +9,8 @@ with `deliver_from` and `deliver_until` (or null) where the buyer wants it at a 
 number: `{"answers": [{"number": "…", "taken": true, "waybill": "SF…", "reason": ""}]}`.
 
 To send a parcel back we post `{"parcels": [{"number", "carrier", "waybill"}]}` to `parcels/return`, to bring it
-elsewhere the same with a `recipient` to `parcels/redirect`, and are answered in the same form, without a waybill. What
-becomes of it is told by scans.
+elsewhere the same with a `recipient` to `parcels/redirect`, to hurry it on the same to `parcels/urge`, and are
+answered in the same form, without a waybill. What becomes of it is told by scans.
 
 Where a platform hides the recipient, we post `{"token": "…"}` to `receivers/decode` first, and are answered with
 `{"name": "…", "phone": "…", "address": "…"}`.
@@ -75,8 +75,11 @@ class JsonCarrier:
 
     def intercept(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
         """Ask to send parcels back. Raises msgspec.ValidationError where the answer is no such thing."""
-        body = [{"number": one.reference, "carrier": one.carrier, "waybill": one.waybill} for one in parcels]
-        return _answered(post(link, "parcels/return", {"parcels": body}))
+        return _answered(post(link, "parcels/return", _named(parcels)))
+
+    def urge(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Ask to hurry parcels on. Raises msgspec.ValidationError where the answer is no such thing."""
+        return _answered(post(link, "parcels/urge", _named(parcels)))
 
     def redirect(self, link: Connection, parcels: Sequence[Redirection]) -> Mapping[str, Answer]:
         """Ask to bring parcels elsewhere. Raises msgspec.ValidationError where the answer is no such thing."""
@@ -105,6 +108,10 @@ class JsonCarrier:
         except msgspec.ValidationError as error:
             raise CannotDecode("the platform does not tell who is meant by the token") from error
         return Receiver(told.name, told.phone, told.address)
+
+
+def _named(parcels: Sequence[Booked]) -> dict[str, object]:
+    return {"parcels": [{"number": one.reference, "carrier": one.carrier, "waybill": one.waybill} for one in parcels]}
 
 
 def _answered(said: object) -> Mapping[str, Answer]:

@@ -15,7 +15,7 @@ from oms.common.models import Connection, Topic
 from oms.common.work import facts, sandbox
 
 HOUR = 3600.0
-SYSTEM = "warehouse"
+PROTOCOL, SYSTEM = "sandbox", "warehouse"
 
 # What a warehouse says, step by step, and how many seconds before the next; None: it waits for the waybill.
 STEPS: list[tuple[Notice, float | None]] = [
@@ -62,6 +62,8 @@ def _known(request: Request) -> dict[str, object]:
 
 def waybill_came(references: Sequence[str]) -> None:
     """The parcels of these orders have a waybill: once they are packed, they leave."""
+    if not references:
+        return
     sandbox.go_on(SYSTEM, references, sandbox.delay(SHIPS_AFTER), note={"waybill": True}, before_step=len(STEPS))
 
 
