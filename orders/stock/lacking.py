@@ -99,7 +99,7 @@ _FROM = f"""
 """
 
 
-def _only(sku_ids: Collection[int] | None) -> object:
+def _only(sku_ids: Collection[int] | None) -> str | None:
     return None if sku_ids is None else array(sku_ids)
 
 
