@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.dataclasses import SearchResult
 
+from oms import empty_lists
 from oms.common import outbound
 from oms.common.access import roles
 from oms.common.logging_in import GuardedSite
@@ -26,6 +27,7 @@ class OmsAdminSite(GuardedSite):
     """The staff's site."""
 
     index_title = gettext_lazy("Dashboard")
+    empty_lists = empty_lists.STAFF
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page knows: also whether what goes out is stopped."""

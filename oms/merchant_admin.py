@@ -13,12 +13,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import Min, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from inventory.models import StockHold
+from oms import empty_lists
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.logging_in import GuardedSite, LogInForm
 from oms.common.templatetags.staff import state_badge, yuan
@@ -65,6 +67,7 @@ class MerchantSite(GuardedSite):
     index_title = gettext_lazy("Merchant centre")
     index_template = "merchants/centre.html"
     login_form = MerchantLoginForm
+    empty_lists: Mapping[str, str | Promise] = {**empty_lists.STAFF, **empty_lists.MERCHANTS}
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

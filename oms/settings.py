@@ -86,6 +86,8 @@ MIDDLEWARE = [
     "oms.compressing.PageCompressionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "oms.content_policy.ContentPolicyMiddleware",
+    # What follows is for pages.
+    "oms.doors.machines.MachinesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

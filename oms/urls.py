@@ -39,6 +39,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("merchant/", merchant_admin.site.urls),
     path("pay/<str:token>/", pay_page.pay_view, name="pay"),
+    path("pay/<str:token>/open/", pay_page.open_view, name="pay_open"),
     path("track/<str:token>/", track_view, name="track"),
     path("courier/<str:token>/", courier_view, name="courier"),
     path("courier/<str:token>/<int:stop_id>/", stop_view, name="courier_stop"),

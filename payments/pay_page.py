@@ -1,18 +1,22 @@
 """The public page on which a buyer pays an order: by a signed link, without anything personal."""
 
-from typing import Any
+from typing import Any, Literal
 
 import segno
-from django.http import Http404, HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from oms.common.errors import OmsError
+from oms.common.models import Connection
 from orders.models import Order, OrderState
-from payments.models import PaymentState
-from payments.taking import differences, links, switching
+from payments.models import Payment, PaymentState
+from payments.providers import PAGED, get_paged
+from payments.taking import differences, links, requesting, switching
 
 # While something is to be waited for, the page is loaded again so often.
 REFRESH_SECONDS = 4
@@ -34,10 +38,36 @@ def pay_view(request: HttpRequest, token: str) -> HttpResponse:
         else:
             return redirect("pay", token)
     shown = _shown(order)
-    response = render(request, "payments/pay.html", {**shown, "refusal": refusal})
+    opens = reverse("pay_open", args=[token]) if _paged(shown["payment"]) else ""
+    response = render(request, "payments/pay.html", {**shown, "opens": opens, "refusal": refusal})
     if shown["is_waiting"]:
         response.headers["Refresh"] = str(REFRESH_SECONDS)
     return response
+
+
+@never_cache
+@require_safe
+def open_view(request: HttpRequest, token: str) -> HttpResponse:
+    """On to the provider's own page, in a browser or on a phone; back to ours where there is nothing to pay there."""
+    order = links.order_of(token)
+    if order is None:
+        raise Http404
+    payment = _shown(order)["payment"]
+    link = _paged(payment)
+    provider = get_paged(link.protocol) if link else None
+    if link is None or provider is None:
+        return redirect("pay", token)
+    back = reverse("pay", args=[token])
+    back = f"{settings.PUBLIC_URL}{back}" if settings.PUBLIC_URL else request.build_absolute_uri(back)
+    kind: Literal["page", "wap"] = "wap" if "Mobi" in request.headers.get("User-Agent", "") else "page"
+    charge = requesting.charge_of(payment.pk)
+    return HttpResponseRedirect(provider.page(charge, link, kind, return_url=back))
+
+
+def _paged(payment: Payment | None) -> Connection | None:
+    """The connection of a payment that the buyer may make on a page of the provider's."""
+    link = payment.connection if payment and payment.state == PaymentState.PENDING else None
+    return link if link and link.protocol in PAGED else None
 
 
 def _number(text: str) -> int:

@@ -16,14 +16,23 @@ def find(*, waybills: Collection[str], sub_order_ids: Collection[int]) -> Sequen
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT h.waybill_number, h.sub_order_id, coalesce(h.connection_id, c.connection_id)
+            SELECT h.waybill_number, part.id, coalesce(h.connection_id, c.connection_id)
             FROM (
-                SELECT id FROM logistics_shipment WHERE waybill_number = ANY(%s::text[])
-                UNION SELECT id FROM logistics_shipment WHERE sub_order_id = ANY(%s::bigint[])
+                SELECT id FROM logistics_shipment WHERE waybill_number = ANY(%(waybills)s::text[])
+                UNION SELECT id FROM logistics_shipment WHERE sub_order_id = ANY(%(parts)s::bigint[])
+                UNION SELECT x.shipment_id FROM logistics_shipmentline x
+                    JOIN orders_suborderline l ON l.id = x.sub_order_line_id
+                    WHERE l.sub_order_id = ANY(%(parts)s::bigint[])
             ) AS found
             JOIN logistics_shipment h USING (id) LEFT JOIN logistics_carrier c ON c.id = h.carrier_id
-            WHERE h.waybill_number IS NOT NULL AND h.direction = '{Direction.OUT}' ORDER BY h.id
+            CROSS JOIN LATERAL (
+                SELECT l.sub_order_id AS id FROM logistics_shipmentline x
+                JOIN orders_suborderline l ON l.id = x.sub_order_line_id WHERE x.shipment_id = h.id
+                UNION SELECT h.sub_order_id
+                WHERE NOT EXISTS (SELECT FROM logistics_shipmentline x WHERE x.shipment_id = h.id)
+            ) AS part
+            WHERE h.waybill_number IS NOT NULL AND h.direction = '{Direction.OUT}' ORDER BY h.id, part.id
             """,
-            [text_array(waybills), array(sub_order_ids)],
+            {"waybills": text_array(waybills), "parts": array(sub_order_ids)},
         )
         return [Parcel(*row) for row in cursor.fetchall()]

@@ -1,7 +1,7 @@
 """What protocols call states and carriers: rows that staff edit; where a state's code has none, what is shipped with
 the OMS.
 
-Remembered by each process, which sees by the rows' newest stamp that somebody changed them.
+Remembered by each process, which sees by the rows' stamps that somebody changed them.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from logistics.models import CarrierCode, ScanWord, TrackingEvent
 from oms.common import tickets
 from oms.common.copying import array
 from oms.common.work.facts import Fact
+from oms.common.work.remembering import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +64,9 @@ class Tables:
         return {code: carrier for carrier, code in self.theirs(protocol).items()}
 
 
-_remembered: tuple[object, Tables] = (None, Tables({}, {}))
-# What changes with any row of the tables: one row, read each time; the tables themselves only when it changed.
-_STAMP = """
-    SELECT (SELECT count(*) || ':' || coalesce(sum(stamp), 0) FROM logistics_scanword),
-        (SELECT md5(string_agg(concat_ws(' ', k.id, k.protocol, k.code, c.code), '|' ORDER BY k.id))
-         FROM logistics_carriercode k JOIN logistics_carrier c ON c.id = k.carrier_id)
-"""
-
-
 def tables() -> Tables:
     """The tables as they are now. One small statement while nobody changes them."""
-    global _remembered
-    with connection.cursor() as cursor:
-        cursor.execute(_STAMP)
-        stamp = cursor.fetchone()
-    if _remembered[0] != stamp:
-        _remembered = (stamp, Tables(_read(), _read_codes()))
-    return _remembered[1]
+    return _memory.get()
 
 
 def of(protocol: str) -> Words:
@@ -101,6 +87,16 @@ def _read_codes() -> Mapping[str, Mapping[str, str]]:
     for protocol, carrier, code in CarrierCode.objects.order_by("id").values_list("protocol", "carrier__code", "code"):
         known.setdefault(protocol, {})[carrier] = code
     return known
+
+
+_memory = Memory(
+    """
+    SELECT concat_ws(' ', (SELECT count(*) || ':' || coalesce(sum(stamp), 0) FROM logistics_scanword),
+        (SELECT md5(string_agg(concat_ws(' ', k.id, k.protocol, k.code, c.code), '|' ORDER BY k.id))
+         FROM logistics_carriercode k JOIN logistics_carrier c ON c.id = k.carrier_id))
+    """,
+    lambda: Tables(_read(), _read_codes()),
+)
 
 
 def word_of(scan: TrackingEvent, known: Mapping[str, Words]) -> Word | None:

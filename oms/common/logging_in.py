@@ -5,9 +5,10 @@ there, and so must an address that tried too many names; others are not held up.
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from functools import wraps
+from types import MappingProxyType
 from typing import Any
 
 from axes.attempts import get_cool_off_threshold
@@ -24,7 +25,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, path, reverse
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.http import urlencode
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -141,6 +142,8 @@ class GuardedSite(UnfoldAdminSite):
     """A site of pages for people who log in."""
 
     login_form = LogInForm
+    # What a list without rows says, by its model's label.
+    empty_lists: Mapping[str, str | Promise] = MappingProxyType({})
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page has, also what somebody typed before something went wrong."""

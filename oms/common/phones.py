@@ -28,6 +28,8 @@ _LABEL = re.compile(
     r"^(?:联系|收[货件]人?)?(?:手机号码|电话号码|手机号?|电话|tel(?:ephone)?|mobile|phone)\.?\s*:?\s*(?=[\d+(])",
     re.IGNORECASE,
 )
+# Left of a list or a sentence that the number stood in.
+_AT_THE_EDGE = " ;,.、。'\"“”"
 _PUNCTUATION = re.compile(r"(?<=[\d)])[\s\-./·_]+(?=[\d(])|[()]", re.ASCII)
 _INTERNATIONAL = re.compile(r"(?:\+|00)\s*(\d+)", re.ASCII)
 # Area codes have three digits, and numbers then eight, where they begin with 01 or 02, else four; subscribers' numbers
@@ -42,7 +44,7 @@ def normal_form(text: str) -> str | None:
     """The number in the one form, at most 20 characters; None where the text is no phone number."""
     if _PLAIN.fullmatch(text):
         return text
-    clean = _LABEL.sub("", clean_text(text).translate(_BRACKETS), count=1)
+    clean = _LABEL.sub("", clean_text(text).strip(_AT_THE_EDGE).translate(_BRACKETS), count=1)
     # A hyphen stands before an extension, but between the groups of a number too: what is a number as a whole is one.
     if number := _number(clean):
         return number

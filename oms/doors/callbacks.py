@@ -1,9 +1,12 @@
 """The public door for messages of connected systems: `/callbacks/<connection>/`.
 
 The protocol of the connection says whether a message is genuine and how it is answered; here it only comes in.
+Machines ask here, often and at once: what is for people at their pages (static files, sessions, log-ins, forms) is not
+gone through.
 """
 
 import logging
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.utils import timezone
@@ -13,7 +16,7 @@ from django.views.decorators.http import require_POST
 from oms.common.door.requests import caller_address
 from oms.common.errors import OmsError
 from oms.common.models import Connection
-from oms.common.work import callbacks
+from oms.common.work import callbacks, connected, remembering
 from oms.common.work.protocols import Message
 
 MOST_BYTES = 1024 * 1024
@@ -24,8 +27,18 @@ logger = logging.getLogger(__name__)
 @require_POST
 def callback(request: HttpRequest, code: str) -> HttpResponse:
     """Take one message. An unknown connection, or one that gets no callbacks, is no address at all."""
-    link = Connection.objects.filter(code=code).first()
+    received_at = timezone.now()
+    try:
+        with remembering.trusting():
+            return _answer(request, code, received_at)
+    except remembering.Outdated:
+        return _answer(request, code, received_at)
+
+
+def _answer(request: HttpRequest, code: str, received_at: datetime) -> HttpResponse:
+    link = connected.by_code(code)
     if link is None or link.protocol not in callbacks.protocols.known() or link.kind not in callbacks.TOPICS:
+        remembering.ask_first()
         return HttpResponseNotFound()
     if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
         return _refused(link, 413, f"A message has at most {MOST_BYTES} bytes; send fewer facts at a time.")
@@ -37,7 +50,7 @@ def callback(request: HttpRequest, code: str) -> HttpResponse:
         body=body,
         headers={name.lower(): value for name, value in request.headers.items()},
         parameters={name: str(value) for name, value in request.GET.items()},
-        received_at=timezone.now(),
+        received_at=received_at,
     )
     reply = callbacks.receive(link, message, address=caller_address(request))
     return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type)

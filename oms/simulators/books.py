@@ -161,7 +161,8 @@ class Book:
         expires_at: float | None = None,
         is_scanned: bool = False,
     ) -> Trade:
-        """A new trade, or the one of that number. Raises BookError where that has another amount, or is over."""
+        """A new trade, or the one of that number, from where the buyer now goes back to `return_url`. Raises BookError
+        where that has another amount, or is over."""
         with self._entry():
             known = self._find("number", number)
             if known is None:
@@ -177,7 +178,12 @@ class Book:
                 raise BookError(ALREADY_CLOSED)
             if known.fen != fen:
                 raise BookError(OTHER_AMOUNT)
-            return known
+            if return_url or is_scanned:
+                self._database.execute(
+                    "UPDATE trade SET return_url = ?, is_scanned = ? WHERE number = ?",
+                    (return_url or known.return_url, is_scanned or known.is_scanned, number),
+                )
+            return self.trade(number)
 
     def _find(self, column: str, value: str) -> Trade | None:
         """The trade, closed if its time is over."""

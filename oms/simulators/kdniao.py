@@ -32,6 +32,7 @@ SHIPPERS = {
     "YD": "韵达速递",
 }
 _NEED_PHONE = ("SF", "ZTO", "KYSY")
+_AMOUNT = re.compile(r"[0-9]{1,7}(\.[0-9]{1,2})?")
 _REFUSED_CHARACTERS = re.compile("['\"#&+<>%\\\\\U00010000-\U0010ffff]")
 _PERSON = ("Name", "ProvinceName", "CityName", "ExpAreaName", "Address")
 _FIRST_BALANCE = 100_000
@@ -160,6 +161,11 @@ class KdniaoPeer(PushingPeer):
             raise _Refusal("103", "GoodsName含有特殊字符")
         if content.get("PayType") not in (1, 2, 3, 4) or int(content.get("Quantity", 0)) < 1:
             raise _Refusal("101", "缺少必要参数 PayType Quantity")
+        for service in content.get("AddService") or []:
+            if service.get("Name") == "COD" and not re.fullmatch(
+                r"[0-9]{1,7}(\.[0-9]{1,2})?", str(service.get("Value"))
+            ):
+                raise _Refusal("101", "代收货款金额有误")
         if shipper not in SHIPPERS or shipper in self.closed:
             raise _Refusal("105", "网点暂停收件")
         if self.left(shipper) < 1:

@@ -68,6 +68,12 @@ class Mischief(Generic[T]):
         with self._lock:
             self._tricks.clear()
 
+    @property
+    def is_harmless(self) -> bool:
+        """Whether no call gets any more."""
+        with self._lock:
+            return not self._tricks
+
     def next(self) -> T | None:
         """The trick of this call, if it gets one."""
         with self._lock:

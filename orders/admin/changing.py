@@ -19,6 +19,7 @@ from inventory.models import Sku
 from inventory.promising.words import sentence
 from oms.common.desk import acting
 from oms.common.errors import ChangedMeanwhile, OmsError, WrongFields
+from orders.admin import change_parts
 from orders.admin.cancelling import changes_since
 from orders.admin.order_page import load
 from orders.admin.staff import staff_actor
@@ -122,12 +123,18 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Added:
-    """Goods that are added, as they stand in the page; without a price the list price counts."""
+    """Goods that are added, as they stand in the page; without a price the list price counts. `is_exchanged`: they are
+    sent for what comes back, by an order of their own."""
 
     sku: Sku
     quantity: str
     price: str
     is_gift: bool
+    is_exchanged: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """How actions name it."""
+        return {"sku": self.sku.code, "merchant": self.sku.merchant.code, "quantity": _number(self.quantity)}
 
 
 def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
@@ -139,7 +146,7 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
     do = request.POST.get("do", "") if request.method == "POST" else ""
     if do == "discard":
         return _discard(request, order_id)
-    posted = request.POST if request.method == "POST" else _posted_of(draft)
+    posted = request.POST if request.method == "POST" else _posted_of(order, draft)
     form = ChangeForm(posted) if posted is not None else ChangeForm()
     may_price, may_readdress = request.user.has_perm(PRICE_RIGHT), request.user.has_perm(ADDRESS_RIGHT)
     hidden = (() if may_price else _OF_PRICE) + (() if may_readdress else _OF_RECIPIENT)
@@ -150,10 +157,13 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
     preview: SetPreview | None = None
     problems: list[str] = []
     changed: list[str] = []
-    lines, added = _lines(order, posted), _added(order, posted)
+    lines, parts = _lines(order, posted), change_parts.offered(request, order, posted)
+    added = _added(order, posted, parts)
+    wish: list[dict[str, Any]] = []
     if posted is not None and do != "search" and form.is_valid():
-        wish = _wish(order, form, lines, added, may_price=may_price)
         try:
+            wish = _wish(order, form, lines, added, may_price=may_price)
+            wish += change_parts.wish_of(parts, [one.as_json() for one in added if one.is_exchanged])
             if do == "confirm":
                 return _confirm(request, order_id, wish, form.cleaned_data["reason"], may_price=may_price)
             if do == "save":
@@ -185,7 +195,9 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
         "order": order,
         "draft": draft,
         "waits": draft is not None and draft.state == ChangeSetState.AWAITING_BALANCE,
-        "obstacle": drafting.obstacle(order),
+        "obstacle": None if drafting.is_later(order) else drafting.obstacle(order),
+        "is_later": drafting.is_later(order),
+        "parts": parts,
         "form": form,
         "fields": list(form.visible_fields()),
         "lines": lines,
@@ -199,7 +211,12 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
         "promotions": [(one, rule_in_words(one.rule)) for one in preview.promotions] if preview else [],
         "recipient": _worded(preview) if may_readdress else [],
         "quote": _quoted(preview, added),
-        "beyond": [beyond.sentence(one) for one in preview.beyond] if preview else [],
+        "told": [
+            *change_parts.sentences(wish),
+            *(text for one in preview.beyond for text in beyond.sentences(one)),
+        ]
+        if preview
+        else [],
     }
     return TemplateResponse(request, "admin/orders/order/change_set.html", context)
 
@@ -247,7 +264,7 @@ def _discard(request: HttpRequest, order_id: int) -> HttpResponse:
     return redirect(reverse("admin:orders_order_change", args=[order_id]))
 
 
-def _posted_of(draft: ChangeSet | None) -> QueryDict | None:
+def _posted_of(order: Order, draft: ChangeSet | None) -> QueryDict | None:
     """The open draft as the page would send it."""
     if draft is None:
         return None
@@ -255,6 +272,7 @@ def _posted_of(draft: ChangeSet | None) -> QueryDict | None:
     posted["reason"] = draft.reason
     posted["bearer"] = Bearer.MERCHANT
     goods = [one for one in draft.wish if one["do"] in ("add", "gift")]
+    goods += [sent for one in draft.wish if one["do"] == "exchange" for sent in one["goods"]]
     skus = {sku.code: sku for sku in Sku.objects.filter(code__in=[one["sku"] for one in goods])}
     for one in draft.wish:
         match one["do"]:
@@ -273,14 +291,24 @@ def _posted_of(draft: ChangeSet | None) -> QueryDict | None:
             case "invoice":
                 for name, value in one["invoice"].items():
                     posted[f"invoice_{name}"] = str(value)
-            case "add" | "gift" if one["sku"] in skus:
-                key = str(skus[one["sku"]].pk)
-                posted.appendlist("sku", key)
-                posted.appendlist("quantity", str(one["quantity"]))
-                posted.appendlist("price", str(one.get("unit_price") or ""))
-                if one["do"] == "gift":
-                    posted.appendlist("gift", key)
+            case "split" | "merge" | "exchange":
+                change_parts.post(order, posted, one)
+                for sent in one.get("goods", ()):
+                    _post_goods(posted, skus, sent, "exchanged")
+            case "add" | "gift":
+                _post_goods(posted, skus, one, one["do"])
     return posted
+
+
+def _post_goods(posted: QueryDict, skus: Mapping[str, Sku], one: Mapping[str, Any], ticked: str) -> None:
+    if one["sku"] not in skus:
+        return
+    key = str(skus[one["sku"]].pk)
+    posted.appendlist("sku", key)
+    posted.appendlist("quantity", str(one["quantity"]))
+    posted.appendlist("price", str(one.get("unit_price") or ""))
+    if ticked != "add":
+        posted.appendlist(ticked, key)
 
 
 def _lines(order: Order, posted: QueryDict | None) -> list[_Line]:
@@ -295,7 +323,7 @@ def _lines(order: Order, posted: QueryDict | None) -> list[_Line]:
     return found
 
 
-def _added(order: Order, posted: QueryDict | None) -> list[_Added]:
+def _added(order: Order, posted: QueryDict | None, parts: change_parts.Offered) -> list[_Added]:
     """The goods that stood in the page and those that were just added; a line of no units is gone."""
     if posted is None:
         return []
@@ -314,7 +342,7 @@ def _added(order: Order, posted: QueryDict | None) -> list[_Added]:
     skus = entering.skus_of(order.channel, {key for key, *_rest in keyed})
     gifts = set(posted.getlist("gift"))
     return [
-        _Added(skus[key], count, price, str(key) in gifts)
+        _Added(skus[key], count, price, str(key) in gifts, str(key) in parts.exchanged)
         for key, count, price in keyed
         if key in skus and count != "0"
     ]
@@ -339,9 +367,10 @@ def _wish(
                 {"do": "adjust", "line": line.row.position, "amount": line.adjustment, "bearer": data["bearer"]}
             )
     for one in added:
-        action = {"do": "gift" if one.is_gift else "add", "sku": one.sku.code, "merchant": one.sku.merchant.code}
+        if one.is_exchanged:
+            continue
         priced = {"unit_price": one.price} if one.price and not one.is_gift and may_price else {}
-        wish.append({**action, "quantity": _number(one.quantity), **priced})
+        wish.append({"do": "gift" if one.is_gift else "add", **one.as_json(), **priced})
     if data.get("adjustment"):
         wish.append({"do": "adjust", "amount": str(data["adjustment"]), "bearer": data["bearer"]})
     if data.get("freight"):

@@ -62,7 +62,7 @@ def own_actions(order: Order, sub_orders: Sequence[SubOrder]) -> list[Action]:
             "changes",
             _("Change goods and amounts"),
             "edit_document",
-            drafting.obstacle(order),
+            None if drafting.is_later(order) else drafting.obstacle(order),
             changes,
             right="orders.confirm_changeset",
         ),

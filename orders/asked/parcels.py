@@ -7,7 +7,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A parcel under way to the buyer: its waybill, what it holds, and the carrier's account that has it."""
+    """A parcel under way to the buyer: its waybill, a sub-order of which it holds something, and the carrier's account
+    that has it. A parcel of several (合单) is told once for each."""
 
     waybill: str
     sub_order_id: int

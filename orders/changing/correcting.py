@@ -219,19 +219,24 @@ def _lines(order_ids: Collection[int]) -> dict[int, list[tuple[int, Line]]]:
         cursor.execute(
             f"""
             SELECT l.order_id, l.position, l.id, l.quantity, (l.stated_value * 100)::bigint,
-                ARRAY[{shares_in_fen("l")}],
-                (SELECT ARRAY[{_GONE}, 0] FROM orders_ordercharge c WHERE c.order_id = l.order_id AND c.line_id = l.id
-                    AND c.cause IN ({listed(OF_GONE_UNITS)})),
+                ARRAY[{shares_in_fen("l")}], taken.shares,
                 CASE WHEN o.split_at IS NULL THEN CASE o.state WHEN '{OrderState.CANCELLED}' THEN l.quantity
                     ELSE coalesce((o.units_to_cancel->>l.position::text)::int, 0) END
-                ELSE (SELECT coalesce(sum(CASE WHEN s.state IN ({listed(UNDONE)}) THEN p.quantity
-                                               ELSE p.returned_quantity END), 0)
-                      FROM orders_suborderline p JOIN orders_suborder s ON s.id = p.sub_order_id
-                      WHERE p.order_line_id = l.id) END::int
+                ELSE coalesce(gone.units, 0) END::int
             FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id
-            WHERE l.order_id = ANY(%s::bigint[]) ORDER BY l.order_id, l.position
+            LEFT JOIN (
+                SELECT c.line_id, ARRAY[{_GONE}, 0] AS shares FROM orders_ordercharge c
+                WHERE c.order_id = ANY(%(ids)s::bigint[]) AND c.cause IN ({listed(OF_GONE_UNITS)}) GROUP BY c.line_id
+            ) AS taken ON taken.line_id = l.id
+            LEFT JOIN (
+                SELECT p.order_line_id, sum(CASE WHEN s.state IN ({listed(UNDONE)}) THEN p.quantity
+                    ELSE p.returned_quantity END) AS units
+                FROM orders_suborderline p JOIN orders_suborder s ON s.id = p.sub_order_id
+                WHERE s.order_id = ANY(%(ids)s::bigint[]) GROUP BY p.order_line_id
+            ) AS gone ON gone.order_line_id = l.id
+            WHERE l.order_id = ANY(%(ids)s::bigint[]) ORDER BY l.order_id, l.position
             """,
-            [array(order_ids)],
+            {"ids": array(order_ids)},
         )
         found: dict[int, list[tuple[int, Line]]] = {}
         for order_id, position, key, quantity, stated, ordered, gone_shares, gone_units in cursor:

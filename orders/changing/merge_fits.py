@@ -21,7 +21,7 @@ from inventory.models import StorageClass
 from oms.common.copying import array
 from oms.common.masking import is_masked
 from oms.common.states import listed
-from orders.models import FulfilmentState, OrderState, PaymentMethod, SubOrderState
+from orders.models import FulfilmentState, OrderState, SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE
 
 # Of one recipient no more orders are looked at than these, the newest ones.
@@ -49,7 +49,6 @@ OBSTACLES = {
     "leaving": gettext_lazy("it is being cancelled or moved"),
     "person": gettext_lazy("it waits for a person"),
     "presale": gettext_lazy("it is presale and waits for its date"),
-    "cash": gettext_lazy("it is paid on delivery: the cash of several orders in one parcel could not be told apart"),
     "forbidden": gettext_lazy("its channel forbids it"),
     "hidden": gettext_lazy("the platform hides its recipient"),
 }
@@ -169,8 +168,6 @@ def _candidate(
         "leaving": is_leaving,
         "person": is_stuck,
         "presale": ship_not_before is not None and ship_not_before > timezone.now(),
-        # A carrier's remittance names the waybill only, and a row of it stands for one payment.
-        "cash": payment_method == PaymentMethod.COD,
         "forbidden": not may_merge,
         "hidden": recipient is None,
     }

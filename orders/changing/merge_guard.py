@@ -12,6 +12,7 @@ from orders.models.sub_order import MAY_BE_MERGED
 
 _LEAVES = "orders_suborder_leaves_merge"
 _LEFT_ALONE = "orders_suborder_left_alone"
+_LEFT_ALONE_AT_ONCE = "orders_suborder_left_alone_at_once"
 ACTOR = "merge"
 
 # Why a sub-order `NEW` leaves; empty where it stays. Once released, all of them are one warehouse order.
@@ -44,10 +45,14 @@ def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -
                 WHEN (OLD.merge_group_id IS NOT NULL AND NEW.merge_group_id IS NOT NULL AND ({_WHY}) <> '')
                 EXECUTE FUNCTION {_LEAVES}();
 
-            -- Whom somebody else holds is skipped, or two that leave at once would wait for each other: the release
-            -- stage parts those.
+            -- It looks at once, and once more when the transaction ends, one after the other of those that leave at the
+            -- same moment, which do not see each other before. Whom somebody else holds is skipped, or two would wait
+            -- for each other: where that one changes it, that one looks itself.
             CREATE OR REPLACE FUNCTION {_LEFT_ALONE}() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
+                IF TG_NAME = '{_LEFT_ALONE_AT_ONCE}' THEN
+                    PERFORM FROM orders_mergegroup WHERE id = OLD.merge_group_id FOR NO KEY UPDATE;
+                END IF;
                 IF (SELECT count(DISTINCT s.order_id) FROM orders_suborder s
                     WHERE s.merge_group_id = OLD.merge_group_id AND s.state = '{SubOrderState.ALLOCATED}') = 1 THEN
                     WITH alone AS (
@@ -67,6 +72,11 @@ def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -
             END $$;
             CREATE OR REPLACE TRIGGER {_LEFT_ALONE} AFTER UPDATE ON orders_suborder FOR EACH ROW
                 WHEN (OLD.merge_group_id IS NOT NULL AND NEW.merge_group_id IS NULL)
+                EXECUTE FUNCTION {_LEFT_ALONE}();
+            DROP TRIGGER IF EXISTS {_LEFT_ALONE_AT_ONCE} ON orders_suborder;
+            CREATE CONSTRAINT TRIGGER {_LEFT_ALONE_AT_ONCE} AFTER UPDATE ON orders_suborder
+                DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+                WHEN (OLD.merge_group_id IS NOT NULL AND OLD.state = '{SubOrderState.ALLOCATED}')
                 EXECUTE FUNCTION {_LEFT_ALONE}();
             """
         )

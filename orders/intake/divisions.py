@@ -26,29 +26,6 @@ _PEOPLES = (
 _TAIL = re.compile(rf"(?<=..)(?:{_PEOPLES})$")
 _SPECIAL = re.compile(r"(?:(?:壮族|回族|维吾尔)?自治区|特别行政区|省|市)$")
 _KINDS = "区县市旗"
-# What everybody says, and no rule makes.
-_EVERYDAY = {
-    "内蒙古自治区": ("内蒙",),
-    "巴音郭楞蒙古自治州": ("巴州",),
-    "博尔塔拉蒙古自治州": ("博州",),
-    "克孜勒苏柯尔克孜自治州": ("克州",),
-    "西双版纳傣族自治州": ("版纳州", "版纳"),
-    "锡林郭勒盟": ("锡盟",),
-    "东乡族自治县": ("东乡县",),
-    "鄂温克族自治旗": ("鄂温克旗",),
-    "莫力达瓦达斡尔族自治旗": ("莫旗",),
-    "前郭尔罗斯蒙古族自治县": ("前郭县",),
-    "杜尔伯特蒙古族自治县": ("杜蒙县",),
-    "喀喇沁左翼蒙古族自治县": ("喀左县",),
-    "阜新蒙古族自治县": ("阜新县", "阜蒙县"),
-    "塔什库尔干塔吉克自治县": ("塔县",),
-    "察布查尔锡伯自治县": ("察县",),
-    "浦东新区": ("浦东区",),
-    "哈尔滨市": ("哈市",),
-    "呼和浩特市": ("呼市",),
-    "齐齐哈尔市": ("齐市",),
-    "乌鲁木齐市": ("乌市",),
-}
 # What stands before a city or district in place of a province (粤深圳市). Not 港, 澳 and 台: 港北区 is a district.
 _ONE_CHARACTER = {
     "京": "北京", "津": "天津", "冀": "河北", "晋": "山西", "蒙": "内蒙古", "辽": "辽宁", "吉": "吉林", "黑": "黑龙江",
@@ -240,10 +217,17 @@ def _abolished() -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(file))
 
 
+@lru_cache(maxsize=1)
+def _everyday() -> dict[str, tuple[str, ...]]:
+    """What people write for a division (锡盟, 科左后旗), by its name; compiled by hand from what is generally known."""
+    with (Path(__file__).parent / "everyday.csv").open(encoding="utf-8") as file:
+        return {row["name"]: tuple(row["everyday"].split("|")) for row in csv.DictReader(file)}
+
+
 def province_forms(name: str) -> set[str]:
     """广西壮族自治区, 广西自治区, 广西省, 广西."""
     base = _SPECIAL.sub("", name)
-    forms = {name, base, *_EVERYDAY.get(name, ())}
+    forms = {name, base, *_everyday().get(name, ())}
     if name.endswith("自治区"):
         forms |= {f"{base}自治区", f"{base}省"}
     if name.endswith("特别行政区"):
@@ -253,7 +237,7 @@ def province_forms(name: str) -> set[str]:
 
 def city_forms(name: str) -> set[str]:
     """大理白族自治州, 大理自治州, 大理州, 大理."""
-    forms = {name, *_EVERYDAY.get(name, ())}
+    forms = {name, *_everyday().get(name, ())}
     if name.endswith("自治州"):
         base = without_peoples(name.removesuffix("自治州"))
         forms |= {f"{base}自治州", f"{base}州", base}
@@ -267,7 +251,7 @@ def city_forms(name: str) -> set[str]:
 
 def full_forms(name: str) -> set[str]:
     """石柱土家族自治县, 石柱自治县, 石柱县: names that can mean nothing but a division."""
-    forms = {name, *_EVERYDAY.get(name, ())}
+    forms = {name, *_everyday().get(name, ())}
     for suffix in ("自治县", "自治旗"):
         if name.endswith(suffix):
             base = without_peoples(name.removesuffix(suffix))

@@ -119,28 +119,36 @@ def read(
     sells = _SELLS_ITS_OWN
     if merchant.kind == Merchant.Kind.SELF_OPERATED:
         sells = _SOLD_ALL if is_history else _SELLS_ALL
+    # Arrays within a SELECT have any length to the planner: a plan for all calls seems as good as one for this, and
+    # is kept. Made anew each time, it took a fifth of what storing an order costs PostgreSQL.
     rows = fetch_prepared(
         f"""
         SELECT 'sku', m.code, s.code, s.name, {COD_TERMS} || ' ' || coalesce((s.floor_price * 100)::bigint, 0), s.id,
                s.storage_class = %(virtual)s
         FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
-        WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
+        WHERE s.code = ANY((SELECT %(skus)s::text[])::text[]) AND s.is_active
           AND {sells}
         UNION ALL
         SELECT 'region', code, province, city, district, 0, is_served FROM inventory_region
-        WHERE code = ANY(%(regions)s::text[])
+        WHERE code = ANY((SELECT %(regions)s::text[])::text[])
         UNION ALL
         SELECT 'channel', code, coalesce(platform_may_bear::text, ''), '',
             CASE WHEN matches_skus THEN 'matches' ELSE '' END, id, is_active
         FROM merchants_channel
-        WHERE merchant_id = %(merchant)s AND code = ANY(%(sources)s::text[])
+        WHERE merchant_id = %(merchant)s AND code = ANY((SELECT %(sources)s::text[])::text[])
         UNION ALL
         SELECT 'stored', o.external_number, o.number, '', '', o.channel_id, false
-        FROM merchants_channel c JOIN orders_order o ON o.channel_id = c.id
-        WHERE c.merchant_id = %(merchant)s AND c.code = ANY(%(sources)s::text[])
-          AND o.external_number = ANY(%(externals)s::text[])
+        FROM merchants_channel c CROSS JOIN unnest((SELECT %(externals)s::text[])) AS sent(number)
+        -- Each is looked up by its number: while PostgreSQL knows of no orders yet, it would go through all of the
+        -- channel's, which "+ 0" keeps from it.
+        CROSS JOIN LATERAL (
+            SELECT external_number, number, channel_id FROM orders_order
+            WHERE external_number = sent.number AND channel_id + 0 = c.id LIMIT 1
+        ) AS o
+        WHERE c.merchant_id = %(merchant)s AND c.code = ANY((SELECT %(sources)s::text[])::text[])
         UNION ALL
-        SELECT 'id', '', '', '', '', nextval('orders_order_id_seq'), false FROM generate_series(1, %(count)s)
+        SELECT 'id', '', '', '', '', nextval('orders_order_id_seq'), false
+        FROM generate_series(1, (SELECT %(count)s::int))
         """,
         {
             "virtual": StorageClass.VIRTUAL,

@@ -17,7 +17,7 @@ _GAP = re.compile(
 # Between a province or city and a district the statistics bureau and map services write words without meaning.
 _FILLER = re.compile(
     r"(?:市辖区|(?:省|自治区)?直辖(?:县级|县)?(?:行政区划|行政单位|行政区|市)?|郊县|城区(?=[^\d\s]{2,8}[区县市])"
-    r"|县(?![城道政医级]))"
+    r"|县(?![城道政医级])|第[一二三四五六七八九十]+师(?=.{2,6}市))"
 )
 FAR = ("81", "82")
 FAR_FILLER = re.compile(r"香港岛?|港岛|九龙(?!城)|新界|澳门半岛|氹仔|路环")
@@ -25,7 +25,7 @@ _SUFFIXES = "区县市旗"
 _CITY_ENDS = f"{_SUFFIXES}州盟"
 # After a name without its 区 or 县 these make it a street's, a gate's or a hill's name (南山路, 朝阳门, 白云山).
 _GLUED = re.compile(
-    r"大?[道街桥]|[路巷弄门站里庄村镇乡寺港岛塔湾祠]|山(?![东西])|[湖河](?![南北])|城(?![东西南北中厢关区郊])"
+    r"大?[道街桥]|[路巷弄门站里庄村镇乡寺港岛塔湾祠]|山(?![东西])|[湖河](?![南北滨畔])|城(?![东西南北中厢关区郊])"
     r"|江(?=[路边畔滨滩大])|口(?!岸)|[东西南北中][路街大门站]|[一二三四五六七八九十]+[路街道]"
 )
 # An institution named like a district lies anywhere (南开大学, 西湖文化广场), unless the word is a road's.

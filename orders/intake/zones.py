@@ -1,4 +1,5 @@
-"""Development zones (高新区, 郑东新区): what people write in place of a district, and which divisions are meant.
+"""Development zones (高新区, 郑东新区) and quarters of Hong Kong and Macau (旺角): what people write in place of a
+district, and which divisions are meant.
 
 Some are divisions of their own in the region table, and only their everyday names are made here, by rule. The others
 stand in `zones.csv`, compiled by hand from what is generally known: with one code where the zone and the division are

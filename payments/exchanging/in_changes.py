@@ -56,15 +56,21 @@ def _carry_out(order: Order, wanted: Wanted, actor: Actor) -> Shown:
         "to_pay": fen_text(found.to_pay),
         "goes_back": fen_text(found.back),
         "leaves": found.leaves,
+        "promotions_lost": [
+            {"name": one["name"] or one["code"], "share": one["share"], "now": one["now"]}
+            for one in found.calculation["promotions"]
+            if one["share"] != one["now"]
+        ],
     }
 
 
-def _sentence(shown: Shown) -> str:
+def _sentences(shown: Shown) -> list[str]:
     text = _(
         "The new goods cost ¥%(costs)s, of which what comes back pays ¥%(credit)s. The buyer is asked for ¥%(to_pay)s;"
         " ¥%(goes_back)s go back once the goods are there."
     )
-    return text % shown
+    lost = _("Promotion lost: %(name)s, ¥%(share)s → ¥%(now)s.")
+    return [text % shown, *(lost % one for one in shown["promotions_lost"])]
 
 
-register("exchange", Beyond(_read, _carry_out, _sentence))
+register("exchange", Beyond(_read, _carry_out, _sentences))

@@ -47,10 +47,10 @@ def _carry_out(order: Order, wish: InvoiceBody, actor: Actor) -> Shown:
     return {"kind": asked.kind, "title_type": asked.title_type}
 
 
-def _sentence(shown: Shown) -> str:
+def _sentences(shown: Shown) -> list[str]:
     values = {"kind": InvoiceKind(shown["kind"]).label, "title": TitleType(shown["title_type"]).label}
     sentence = _("An invoice is asked for (%(kind)s, %(title)s). What was issued with another title is taken back.")
-    return sentence % values
+    return [sentence % values]
 
 
-register("invoice", Beyond(_read, _carry_out, _sentence))
+register("invoice", Beyond(_read, _carry_out, _sentences))

@@ -367,6 +367,27 @@ class BillSale(models.Model):
         return str(self.movement)
 
 
+class BillShare(models.Model):
+    """Another payment that a row of a remittance stands for, beside that of its match: the cash of one parcel paid for
+    several orders (合单), which comes to the row's amount together. A payment is in one of them only."""
+
+    match = models.ForeignKey(
+        BillMatch, verbose_name=_("reconciled row"), on_delete=models.PROTECT, related_name="shares"
+    )
+    payment = models.OneToOneField(
+        Payment, verbose_name=_("payment"), on_delete=models.PROTECT, related_name="bill_share"
+    )
+
+    class Meta:
+        verbose_name = _("payment that a row stands for, too")
+        verbose_name_plural = _("payments that rows stand for, too")
+        ordering = ["id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.payment)
+
+
 class BillDay(models.Model):
     """A connection's day: what its bills come to. It is closed as soon as it has all its bills and trades less refunds
     less fees are what moved on the account."""

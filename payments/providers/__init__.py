@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from importlib import import_module
-from typing import Protocol
+from typing import Literal, Protocol
 
 from oms.common.metrics import measured
 from oms.common.models import Connection
@@ -131,12 +131,22 @@ class BillingProvider(Protocol):
         """
 
 
+class PagedProvider(Protocol):
+    """A provider with a page of its own on which a buyer pays."""
+
+    def page(self, charge: Charge, link: Connection, kind: Literal["page", "wap"], *, return_url: str = "") -> str:
+        """The address of the page for one charge, in a browser ("page") or on a phone ("wap"); from there the buyer
+        comes back to `return_url`. Asks the provider nothing."""
+
+
 class _FullProvider(AnsweringProvider, BillingProvider, Protocol):
     """A provider that can all of it."""
 
 
 # The protocols of providers that can be asked, and give out bills.
 ANSWERING = ("alipay", "wechat")
+# Those of `PagedProvider`.
+PAGED = ("alipay",)
 
 
 def get(protocol: str) -> Provider:
@@ -153,6 +163,11 @@ def get_answering(protocol: str) -> AnsweringProvider:
 def get_billing(protocol: str) -> BillingProvider | None:
     """The provider of the protocol, where it gives out bills; None for all other protocols."""
     return _provider(protocol) if protocol in ANSWERING else None
+
+
+def get_paged(protocol: str) -> PagedProvider | None:
+    """The provider of the protocol, where it has a page on which buyers pay; None for all other protocols."""
+    return import_module(f"payments.providers.{protocol}").PROVIDER if protocol in PAGED else None
 
 
 def _provider(protocol: str) -> "_FullProvider":

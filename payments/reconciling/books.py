@@ -15,6 +15,10 @@ from payments.owing import owed
 
 # A row that stands for a payment or refund: others only name it.
 _STANDS_FOR = f"m.row_id IS NOT NULL AND m.outcome NOT IN ('{Outcome.DUPLICATE_ROW}', '{Outcome.MALFORMED_ROW}')"
+# SQL for the matches and the payments that they are about: one each, but where a parcel's cash paid for several orders.
+PAYMENTS_OF_MATCHES = """(
+    SELECT id AS match_id, payment_id FROM payments_billmatch WHERE payment_id IS NOT NULL
+    UNION ALL SELECT match_id, payment_id FROM payments_billshare)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class Held:
     def is_refund(self) -> bool:
         """Whether it is money that went back."""
         return self.asked_fen < 0
+
+    def with_more(self, other: "Held") -> "Held":
+        """This one with the amounts of both."""
+        asked, moved = self.asked_fen + other.asked_fen, self.moved_fen + other.moved_fen
+        return replace(self, asked_fen=asked, moved_fen=moved, is_over=self.is_over and other.is_over)
 
 
 _PAYMENT = f"""SELECT p.id, p.number, p.transaction_number, p.order_id, p.amount, p.captured_amount,
@@ -181,8 +190,32 @@ def cash_of(sub_order_ids: Collection[int]) -> dict[int, Held]:
     if not sub_order_ids:
         return {}
     held = _held(f"{_PAYMENT} WHERE p.sub_order_id = ANY(%s::bigint[])", [array(sub_order_ids)])
-    owners = dict(Payment.objects.filter(pk__in=[one.id for one in held]).values_list("pk", "sub_order_id"))
-    return {owner: one for one in held if (owner := owners[one.id]) is not None}
+    owners = parts_of({one.id for one in held})
+    return {owners[one.id]: one for one in held if one.id in owners}
+
+
+def parts_of(payment_ids: Collection[int]) -> dict[int, int]:
+    """Of which sub-order (id) each of these payments is, by the payment's id; others are left out."""
+    of_parts = Payment.objects.filter(pk__in=payment_ids, sub_order__isnull=False)
+    return {key: part for key, part in of_parts.values_list("pk", "sub_order_id") if part is not None}
+
+
+def payments_of_matches(match_ids: Collection[int]) -> dict[int, Held]:
+    """What these matches are about, by the match's id: the first payment, with the sums of all."""
+    if not match_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT match_id, payment_id FROM {PAYMENTS_OF_MATCHES} AS x WHERE match_id = ANY(%s::bigint[])",
+            [array(match_ids)],
+        )
+        pairs = cursor.fetchall()
+    held = payments({payment for _match, payment in pairs})
+    found: dict[int, Held] = {}
+    for match, payment in sorted(pairs):
+        one, sofar = held[payment], found.get(match)
+        found[match] = one if sofar is None else sofar.with_more(one)
+    return found
 
 
 def matched(column: str, ids: Collection[int]) -> dict[int, str]:
@@ -190,12 +223,16 @@ def matched(column: str, ids: Collection[int]) -> dict[int, str]:
     number in that row."""
     if not ids:
         return {}
+    shared = "UNION ALL SELECT payment_id, match_id FROM payments_billshare WHERE payment_id = ANY(%(ids)s::bigint[])"
+    too = shared if column == "payment" else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT m.{column}_id, b.transaction_number FROM payments_billmatch m
-                JOIN payments_billrow b ON b.id = m.row_id
-                WHERE m.{column}_id = ANY(%s::bigint[]) AND {_STANDS_FOR}""",
-            [array(ids)],
+            f"""SELECT held.id, b.transaction_number FROM (
+                    SELECT {column}_id AS id, id AS match_id FROM payments_billmatch
+                    WHERE {column}_id = ANY(%(ids)s::bigint[]) {too}) AS held
+                JOIN payments_billmatch m ON m.id = held.match_id JOIN payments_billrow b ON b.id = m.row_id
+                WHERE {_STANDS_FOR}""",
+            {"ids": array(ids)},
         )
         return dict(cursor.fetchall())
 

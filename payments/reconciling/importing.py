@@ -9,15 +9,15 @@ import hashlib
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from oms.common import secrecy
-from oms.common.copying import array, copy_rows, next_ids, text_array
+from oms.common.copying import copy_rows, next_ids
 from payments.models import Bill, BillForm, BillMatch, BillRow, BillSource, Outcome, Resolution
 from payments.reconciling import carriage, days, judging, missing, recording, refreshing
 from payments.reconciling.lines import Line
 from payments.reconciling.reading import Read, read_bill
-from payments.reconciling.verdicts import Fresh, Verdict
+from payments.reconciling.verdicts import Fresh
 
 # What our books have and these have not is missed.
 _COMPLETE = (BillForm.ALIPAY_TRADE, BillForm.WECHAT_TRADE, BillForm.COD, BillForm.BANK)
@@ -60,7 +60,12 @@ def import_bill(source_id: int, content: bytes, *, file_name: str, by: str, day:
 def _compare(source: BillSource, read: Read, fresh: Sequence[Fresh]) -> None:
     form = BillForm(source.form)
     verdicts = judging.judge(source, fresh)
-    _end_missing(verdicts)
+    came = [verdict for verdict in verdicts if verdict.row_id]
+    recording.end_missing(
+        [key for verdict in came for key in (verdict.payment_id, *verdict.shares) if key],
+        [verdict.refund_id for verdict in came if verdict.refund_id],
+        [verdict.key for verdict in came if verdict.parcel_id],
+    )
     _end_unreadable(source, fresh)
     recording.store(source, verdicts, {row.id: row.line.kind for row in fresh})
     if form == BillForm.FREIGHT:
@@ -120,27 +125,6 @@ def _day(line: Line, read: Read) -> date:
 def _key(line: Line, copies: int) -> str:
     digest = hashlib.sha256("\x1f".join(line.cells).encode()).hexdigest()[:32]
     return f"{digest}#{copies + 1}" if copies else digest
-
-
-def _end_missing(verdicts: Sequence[Verdict]) -> None:
-    """What was missed or expected has come."""
-    came = [verdict for verdict in verdicts if verdict.row_id]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT id FROM payments_billmatch WHERE row_id IS NULL AND resolution = ''
-                AND (payment_id = ANY(%(payments)s::bigint[]) OR refund_id = ANY(%(refunds)s::bigint[])
-                     OR sub_order_id IS NOT NULL AND key = ANY(%(parcels)s::text[]))
-            """,
-            {
-                "payments": array(verdict.payment_id for verdict in came if verdict.payment_id),
-                "refunds": array(verdict.refund_id for verdict in came if verdict.refund_id),
-                "parcels": text_array(verdict.key for verdict in came if verdict.parcel_id),
-            },
-        )
-        ids = [key for (key,) in cursor.fetchall()]
-    if ids:
-        recording.settle(list(BillMatch.objects.filter(pk__in=ids).order_by("pk")), Resolution.BY_ITSELF)
 
 
 def _end_unreadable(source: BillSource, fresh: Sequence[Fresh]) -> None:

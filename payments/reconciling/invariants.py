@@ -4,7 +4,8 @@ from oms.common.invariants import Invariant
 from oms.common.models import TicketState
 from oms.common.states import listed
 from payments.ledger.chart import Code
-from payments.models import FUND_FORMS, SETTLED_OUTCOMES, BillForm, MovementKind, Outcome
+from payments.models import FUND_FORMS, SETTLED_OUTCOMES, BillForm, Means, MovementKind, Outcome
+from payments.reconciling.books import PAYMENTS_OF_MATCHES
 from payments.reconciling.troubles import BILL_DIFFERENCE
 
 INVARIANTS = (
@@ -35,10 +36,24 @@ INVARIANTS = (
         "a_payment_stands_for_one_row",
         "No two rows of bills stand for the same payment or refund as matched.",
         f"""
-        SELECT m.payment_id, m.refund_id, count(*) FROM payments_billmatch m
+        SELECT x.payment_id, m.refund_id, count(*) FROM payments_billmatch m
+        LEFT JOIN {PAYMENTS_OF_MATCHES} AS x ON x.match_id = m.id
         WHERE m.row_id IS NOT NULL AND m.outcome = '{Outcome.MATCHED}'
-          AND (m.payment_id IS NOT NULL OR m.refund_id IS NOT NULL)
-        GROUP BY m.payment_id, m.refund_id HAVING count(*) > 1
+          AND (x.payment_id IS NOT NULL OR m.refund_id IS NOT NULL)
+        GROUP BY x.payment_id, m.refund_id HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "cash_of_a_parcel_is_shared_among_what_was_in_it",
+        "A row that stands for several payments is of a remittance, they are cash, and our books' figure is their sum.",
+        f"""
+        SELECT m.key, m.booked_fen, sum(p.captured_amount) FROM payments_billmatch m
+        JOIN payments_billsource s ON s.id = m.source_id
+        JOIN {PAYMENTS_OF_MATCHES} AS x ON x.match_id = m.id JOIN payments_payment p ON p.id = x.payment_id
+        WHERE m.id IN (SELECT match_id FROM payments_billshare)
+        GROUP BY m.id, s.form
+        HAVING s.form <> '{BillForm.COD}' OR m.row_id IS NULL OR m.payment_id IS NULL
+            OR bool_or(p.means <> '{Means.CASH}') OR m.booked_fen <> sum(p.captured_amount) * 100
         """,
     ),
     Invariant(

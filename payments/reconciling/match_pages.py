@@ -190,6 +190,7 @@ class BillMatchAdmin(RowActions):
         ("difference_yuan", "unexplained_yuan"),
         ("fee_yuan", "agreed_fee_yuan"),
         ("payment", "refund"),
+        ("shared_with",),
         ("row_text", "counterpart"),
         ("ended", "reason"),
         ("resolved_by", "resolved_at"),
@@ -231,6 +232,13 @@ class BillMatchAdmin(RowActions):
     def agreed_fee_yuan(self, match: BillMatch) -> str:
         """In yuan."""
         return shown_yuan(match.agreed_fee_fen)
+
+    @display(description=gettext_lazy("and of the same parcel"))
+    def shared_with(self, match: BillMatch) -> str:
+        """The payments of other orders that one parcel's cash covers, too, with what was taken for each."""
+        shares = match.shares.select_related("payment").order_by("pk")
+        of_each = [f"{one.payment} (¥{one.payment.captured_amount})" for one in shares]
+        return _(", ").join(of_each) or "–"
 
     @display(description=gettext_lazy("how it ended"))
     def ended(self, match: BillMatch) -> str:

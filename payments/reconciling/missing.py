@@ -29,6 +29,7 @@ from payments.reconciling.verdicts import Verdict
 # Nobody pays, and no carrier remits, later than so after we asked.
 _LONGEST = timedelta(days=90)
 _HAS_MATCH = "EXISTS (SELECT FROM payments_billmatch m WHERE m.{column}_id = {alias}.id)"
+_HAS_SHARE = "EXISTS (SELECT FROM payments_billshare x WHERE x.payment_id = p.id)"
 # Cut short, it stands in a bill all the same.
 _IS_UNREADABLE = """EXISTS (SELECT FROM payments_billrow b WHERE b.source_id = %(source)s
     AND b.own_number = {alias}.number AND b.problem <> '')"""
@@ -109,7 +110,7 @@ def _cash(source: BillSource, last: date) -> list[Verdict]:
         FROM payments_payment p
         WHERE p.id >= %(payment)s AND p.means = '{Means.CASH}' AND p.state = '{PaymentState.CAPTURED}'
           AND p.captured_at < %(until)s AND p.captured_at >= %(since)s
-          AND NOT {_HAS_MATCH.format(column="payment", alias="p")}
+          AND NOT {_HAS_MATCH.format(column="payment", alias="p")} AND NOT {_HAS_SHARE}
         ORDER BY p.id
         """,
         {

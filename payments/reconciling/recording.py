@@ -6,9 +6,9 @@ from dataclasses import replace
 from django.db import connection
 from django.utils import timezone
 
-from oms.common.copying import array, copy_rows, next_ids
+from oms.common.copying import array, copy_rows, next_ids, text_array
 from payments.ledger import posting
-from payments.models import BillMatch, BillSale, BillSource, Outcome, Resolution
+from payments.models import BillMatch, BillSale, BillShare, BillSource, Outcome, Resolution
 from payments.reconciling import positions, troubles
 from payments.reconciling.positions import Matched
 from payments.reconciling.verdicts import Verdict
@@ -72,6 +72,7 @@ def store(source: BillSource, verdicts: Sequence[Verdict], kinds: dict[int, str]
         )
     copy_rows("payments_billmatch", _COLUMNS, rows)
     link_sales({key: verdict.sales for key, verdict in zip(ids, verdicts, strict=True) if verdict.sales})
+    link_shares({key: verdict.shares for key, verdict in zip(ids, verdicts, strict=True) if verdict.shares})
     for start in range(0, len(entries), _AT_ONCE):
         posting.post(entries[start : start + _AT_ONCE])
     troubles.call_people(source, ids, verdicts)
@@ -82,6 +83,14 @@ def link_sales(sales: Mapping[int, Collection[int]]) -> None:
     if sales:
         BillSale.objects.bulk_create(
             BillSale(match_id=match, movement_id=movement) for match, of in sales.items() for movement in of
+        )
+
+
+def link_shares(shares: Mapping[int, Collection[int]]) -> None:
+    """Note of matches (by id) which payments (ids) they are about beside their own."""
+    if shares:
+        BillShare.objects.bulk_create(
+            BillShare(match_id=match, payment_id=payment) for match, of in shares.items() for payment in of
         )
 
 
@@ -152,6 +161,22 @@ def settle(matches: Sequence[BillMatch], resolution: Resolution, *, by: str = ""
     )
     positions.book(changed)
     troubles.close(ids, by=by)
+
+
+def end_missing(payments: Collection[int], refunds: Collection[int] = (), parcels: Collection[str] = ()) -> None:
+    """What was missed or expected of these payments and refunds (ids), and parcels (keys of matches), has come."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM payments_billmatch WHERE row_id IS NULL AND resolution = ''
+                AND (payment_id = ANY(%s::bigint[]) OR refund_id = ANY(%s::bigint[])
+                     OR sub_order_id IS NOT NULL AND key = ANY(%s::text[]))
+            """,
+            [array(payments), array(refunds), text_array(parcels)],
+        )
+        ids = [key for (key,) in cursor.fetchall()]
+    if ids:
+        settle(list(BillMatch.objects.filter(pk__in=ids).order_by("pk")), Resolution.BY_ITSELF)
 
 
 def miss(source: BillSource, matches: Sequence[BillMatch]) -> None:

@@ -7,8 +7,17 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from oms.common.money import yuan
-from payments.models import SETTLED_OUTCOMES, BillMatch, BillRow, BillRowKind, BillSource, Outcome, Resolution
-from payments.reconciling import books, carriage, days, judging, positions, recording
+from payments.models import (
+    SETTLED_OUTCOMES,
+    BillForm,
+    BillMatch,
+    BillRow,
+    BillRowKind,
+    BillSource,
+    Outcome,
+    Resolution,
+)
+from payments.reconciling import books, carriage, collected, days, judging, positions, recording
 from payments.reconciling.books import Held
 from payments.reconciling.lines import Line
 from payments.reconciling.verdicts import Fresh, Verdict
@@ -59,6 +68,7 @@ def _find_again(matches: Sequence[BillMatch]) -> list[BillMatch]:
             if verdict and verdict.outcome != match.outcome:
                 _take(match, verdict)
                 recording.link_sales({match.pk: verdict.sales})
+                recording.link_shares({match.pk: verdict.shares} if verdict.shares else {})
                 changed.append(match)
     return _keep(changed)
 
@@ -92,15 +102,35 @@ def _take(match: BillMatch, verdict: Verdict) -> None:
 
 def _catch_up(matches: Sequence[BillMatch]) -> list[BillMatch]:
     """See what our books have by now of payments and refunds that rows stand for."""
-    payments = books.payments({match.payment_id for match in matches if match.payment_id})
+    _add_cash([match for match in matches if match.source.form == BillForm.COD])
+    payments = books.payments_of_matches({match.pk for match in matches})
     refunds = books.refunds({match.refund_id for match in matches if match.refund_id})
     changed = []
     for match in matches:
-        held = payments.get(match.payment_id or 0) or refunds.get(match.refund_id or 0)
+        held = payments.get(match.pk) or refunds.get(match.refund_id or 0)
         if held and held.is_over and held.moved_fen != match.booked_fen:
             compare(match, held)
             changed.append(match)
     return _keep(changed)
+
+
+def _add_cash(matches: Sequence[BillMatch]) -> None:
+    """Tie more payments to rows of remittances that came to more than our books had: other orders of the parcel (合单)
+    are known to be delivered by now."""
+    by_source: dict[BillSource, list[BillMatch]] = {}
+    for match in matches:
+        if match.row and match.payment_id and match.amount_fen > match.booked_fen:
+            by_source.setdefault(match.source, []).append(match)
+    for source, short in by_source.items():
+        found = collected.cash(source, [_fresh(match.row) for match in short if match.row])
+        taken = books.matched("payment", {held.id for own in found.values() for held in own})
+        more: dict[int, list[int]] = {}
+        for match in short:
+            own = found.get(match.row_id or 0, ())
+            if free := [held.id for held in own if held.id not in taken and held.id != match.payment_id]:
+                more[match.pk] = free
+        recording.link_shares(more)
+        recording.end_missing([key for keys in more.values() for key in keys])
 
 
 def compare(match: BillMatch, held: Held) -> None:

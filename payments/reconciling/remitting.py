@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from oms.common.copying import array
 from payments.models import BillForm, Means, Outcome, PaymentState
+from payments.reconciling.books import PAYMENTS_OF_MATCHES
 
 
 class Remittance(models.TextChoices):
@@ -31,7 +32,8 @@ def standing(payment_ids: Collection[int]) -> dict[int, Remittance]:
             SELECT p.id, CASE WHEN bool_or(seen.id IS NOT NULL) THEN '{Remittance.RECONCILED}'
                 WHEN bool_or(b.id IS NOT NULL) THEN '{Remittance.REMITTED}' ELSE '{Remittance.COLLECTED}' END
             FROM payments_payment p
-            LEFT JOIN payments_billmatch m ON m.payment_id = p.id AND m.row_id IS NOT NULL AND m.amount_fen > 0
+            LEFT JOIN {PAYMENTS_OF_MATCHES} AS told ON told.payment_id = p.id
+            LEFT JOIN payments_billmatch m ON m.id = told.match_id AND m.row_id IS NOT NULL AND m.amount_fen > 0
               AND m.outcome NOT IN ('{Outcome.DUPLICATE_ROW}', '{Outcome.MALFORMED_ROW}')
             LEFT JOIN payments_billsource s ON s.id = m.source_id AND s.form = '{BillForm.COD}'
             LEFT JOIN payments_billrow b ON b.id = m.row_id AND s.id IS NOT NULL

@@ -28,7 +28,7 @@ class Fresh:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """See `models.BillMatch`. `about_id` is the order, where it is known; `sales` are sales of gift cards (movements)
-    that it paid; amounts in fen."""
+    that it paid, `shares` the payments that the row stands for beside `payment_id`; amounts in fen."""
 
     day: date
     key: str
@@ -45,6 +45,7 @@ class Verdict:
     about_id: int | None = None
     values: tuple[tuple[str, str], ...] = ()
     sales: tuple[int, ...] = ()
+    shares: tuple[int, ...] = ()
     # Of freight: the parcel that it is for, whose sub-order no bill has, and why another amount was billed.
     parcel_id: int | None = None
     sub_order_id: int | None = None

@@ -91,6 +91,11 @@ def _payment_charges(keys: Sequence[int]) -> dict[int, Charge]:
     }
 
 
+def charge_of(payment_id: int) -> Charge:
+    """What the provider is asked for by the payment."""
+    return _payment_charges([payment_id])[payment_id]
+
+
 def _ask_for_payments(link: Connection, charges: Sequence[Charge]) -> dict[str, Answer]:
     return providers.get(link.protocol).request(charges, link)
 

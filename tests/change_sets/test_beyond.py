@@ -43,7 +43,7 @@ def test_an_invoice_is_asked_for_together_with_a_lower_price(shop):
     preview = seen(order, INVOICE, adjust("-1.00"))
 
     assert [one["do"] for one in preview.beyond] == ["invoice"]
-    assert "Company" in beyond.sentence(preview.beyond[0])
+    assert "Company" in beyond.sentences(preview.beyond[0])[0]
     assert not InvoiceRequest.objects.exists()
     row = change(order, INVOICE, adjust("-1.00"), stamp=preview.stamp)
     assert InvoiceRequest.objects.get().details["title"] == TITLE["title"]
@@ -81,7 +81,7 @@ def test_an_exchange_and_an_invoice_are_one_change_of_a_completed_order(shop):
 
     shown = preview.beyond[0]
     assert (shown["costs"], shown["credit"], shown["to_pay"], shown["goes_back"]) == ("25.50", "10.00", "15.50", "0.00")
-    assert "¥15.50" in beyond.sentence(shown)
+    assert "¥15.50" in beyond.sentences(shown)[0]
     assert not ReturnRequest.objects.exists()
     assert not Order.objects.exclude(pk=order.pk).exists()
     change(order, exchange(order, goods=goods), INVOICE)

@@ -25,6 +25,7 @@ CASE_FILES = (
     "second.txt",
     "beside.txt",
     "hard.txt",
+    "everyday.txt",
 )
 CASE = re.compile(r"(.*?)\|([^|/]+/[^|/]+/[^|]+|-)\|([^|]*)(?:\|([^|]*)\|([^|]*))?")
 

@@ -17,6 +17,7 @@ from oms.common.zones import CHINA
 from oms.simulators.mischief import Trick
 from orders.models import OrderEvent
 from tests import factories, steps
+from tests.carriers.world import in_two_boxes
 from tests.kdniao import world
 from tests.kdniao.world import HOUR, Platform
 
@@ -70,6 +71,42 @@ def test_sender_recipient_goods_weight_and_volume_go_out(shipment: Shipment, pla
         }
     ]
     assert (told["Weight"], told["Volume"], told["Quantity"]) == (1.0, 0.002, 1)
+
+
+def test_what_is_paid_on_delivery_is_collected_with_the_parcel(
+    shipment: Shipment, link: Connection, platform: Platform
+) -> None:
+    link.options = {"cod_accounts": {"YTO": "K0001"}}
+    link.save()
+    factories.run(dispatching.run)
+
+    (entry,) = platform.peer.book.entries()
+    to_collect = str(shipment.sub_order.payable_amount)
+    assert entry.content["AddService"] == [{"Name": "COD", "Value": to_collect, "CustomerID": "K0001"}]
+
+
+def test_nothing_is_collected_for_what_was_paid_before(
+    shop: factories.Shop, link: Connection, platform: Platform
+) -> None:
+    order = shop.place_order()
+    steps.pay(order)
+    world.packed(order)
+    factories.run(dispatching.run)
+
+    (entry,) = platform.peer.book.entries()
+    assert "AddService" not in entry.content
+
+
+def test_cash_of_several_parcels_is_refused_and_the_next_carrier_asked(
+    shop: factories.Shop, link: Connection, platform: Platform
+) -> None:
+    in_two_boxes(shop)
+
+    steps.once(dispatching.run)
+
+    assert platform.peer.book.entries() == []
+    (text,) = set(OrderEvent.objects.filter(kind="waybill_refused").values_list("data__text", flat=True))
+    assert text == "cod_in_parcels"
 
 
 def test_waybill_and_label_come_back_and_are_kept(shipment: Shipment, platform: Platform) -> None:

@@ -1,19 +1,23 @@
 """Merging, un-merging, cancelling and releasing at once, by real threads."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
-from threading import Barrier
+from threading import Barrier, Event
 from time import sleep
 
 import pytest
+from django.db import connection, transaction
 
 from logistics.models import WarehouseOrder
 from logistics.warehouses import releasing
 from oms.common.errors import OmsError
 from orders.changing import cancelling, merging
 from orders.fulfilling import allocating
-from orders.models import SubOrder
+from orders.models import OrderEvent, SubOrder
+from orders.reviewing import holds
 from tests import factories, steps
+from tests.merging.test_merging import allocated
 from tests.pipeline.test_races import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,3 +71,50 @@ def test_merge_release_cancel_and_unmerge_at_once_leave_every_unit_in_one_place(
     assert sorted(of_works) == sorted(in_hand)
     assert parts[0].pk in in_hand
     assert steps.state_of(orders[1]) in ("cancelled", "split")
+
+
+@pytest.mark.parametrize("who", [(0, 1), (0, 2), (1, 2)])
+def test_of_three_the_last_goes_alone_when_the_others_leave_in_the_same_moment(who):
+    shop = factories.make_shop()
+    parts = [allocated(shop, payment_method="cod") for _ in range(3)]
+    merging.merge([part.pk for part in parts], actor=steps.STAFF)
+    start, looked = Barrier(2), Event()
+
+    def leave(part, is_first):  # type: ignore[no-untyped-def]
+        with transaction.atomic():
+            holds.hold_order(part.order_id, reason="x", actor=steps.STAFF)
+            # Neither has seen the other leave.
+            start.wait(10)
+            assert is_first or looked.wait(10)
+            with connection.cursor() as cursor:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            looked.set()
+            sleep(0.3 if is_first else 0)
+
+    with ThreadPoolExecutor(2) as pool:
+        for one in [in_thread(pool, partial(leave, parts[place], place == who[0])) for place in who]:
+            one.result(30)
+
+    left = next(part for place, part in enumerate(parts) if place not in who)
+    assert steps.fresh(left).merge_group is None
+    alone = OrderEvent.objects.filter(order=left.order_id, kind="unmerged")
+    assert list(alone.values_list("data__why", flat=True)) == ["left_alone"]
+    assert steps.broken_invariants() == []
+
+
+def test_both_of_two_that_leave_in_the_same_moment_leave():
+    shop = factories.make_shop()
+    parts = [allocated(shop, payment_method="cod") for _ in range(2)]
+    merging.merge([part.pk for part in parts], actor=steps.STAFF)
+    start = Barrier(2)
+
+    def leave(part):  # type: ignore[no-untyped-def]
+        start.wait(10)
+        holds.hold_order(part.order_id, reason="x", actor=steps.STAFF)
+
+    with ThreadPoolExecutor(2) as pool:
+        for one in [in_thread(pool, partial(leave, part)) for part in parts]:
+            one.result(30)
+
+    assert [steps.fresh(part).merge_group for part in parts] == [None, None]
+    assert steps.broken_invariants() == []

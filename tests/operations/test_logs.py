@@ -34,7 +34,8 @@ def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """What production would log, as read from the stream."""
     stream = io.StringIO()
     configuration = logs.configuration(as_json=True, level="INFO", request_level="INFO")
-    configuration["handlers"]["console"]["stream"] = stream
+    for handler in ("console", "requests"):
+        configuration["handlers"][handler]["stream"] = stream
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     logging.config.dictConfig(configuration)

@@ -7,12 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
 from logistics.carriers.defaults import install_default_carriers
 from logistics.warehouses import releasing, sending
 from oms import guides
+from oms.api import GUIDES
 from orders.fulfilling import allocating, splitting
 from orders.models import SubOrder
 from orders.reviewing import deciding
@@ -96,3 +98,11 @@ def test_who_does_what_the_guides_say_gets_the_first_parcel_out(language: str, s
     assert [row["status"] for row in answers["/api/v1/shipping-reports"]["results"]] == ["shipped"]
     assert answers["/api/v1/orders/{order}"]["fulfilment_state"] == "shipped"
     assert SubOrder.objects.get().state == "shipped"
+
+
+@pytest.mark.parametrize("name", [name for name in GUIDES if name.endswith(".md")])
+def test_what_merchants_read_of_the_api_names_no_command_of_the_server(name: str) -> None:
+    text = (settings.BASE_DIR / "docs" / name).read_text()
+
+    assert "manage.py" not in text
+    assert "make run" not in text

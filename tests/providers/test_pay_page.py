@@ -4,7 +4,9 @@ import html
 import re
 from datetime import timedelta
 from decimal import Decimal
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 import time_machine
 from django.test import Client
@@ -176,3 +178,38 @@ def test_staff_copy_the_link_from_the_orders_page(order: Order, admin_client: Cl
     assert Client().get(address.removeprefix(peers.SITE)).status_code == 200
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
     assert "/pay/" not in admin_client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+
+
+@pytest.mark.parametrize(("agent", "method"), [("Mozilla/5.0 (X11; Linux)", "page"), ("… Mobile Safari …", "wap")])
+def test_a_buyer_may_pay_on_the_providers_own_page(order: Order, both: Peers, agent: str, method: str) -> None:
+    factories.run(requesting.request)
+    path = re.search(r'href="(/pay/[^"]+/open/)"', page(order))
+    assert path
+
+    answer = Client(headers={"user-agent": agent}).get(path[1])
+
+    assert answer.status_code == 302
+    asked = parse_qs(urlsplit(answer["Location"]).query)
+    assert asked["method"] == [f"alipay.trade.{method}.pay"]
+    shown = httpx.get(answer["Location"], follow_redirects=True)
+    assert (shown.status_code, "26.00" in shown.text) == (200, True)
+    paid = httpx.post(f"{shown.url}/pay", follow_redirects=True)
+    assert asked["return_url"][0] in html.unescape(paid.text)
+    assert urlsplit(asked["return_url"][0]).path == path[1].removesuffix("open/")
+
+
+def test_where_nothing_is_to_be_paid_on_a_page_the_link_leads_back(
+    order: Order, both: Peers, both_ways: tuple[Connection, Connection]
+) -> None:
+    link = links.path_of(order)
+    before = Client().get(f"{link}open/")  # no code was asked for yet
+    factories.run(requesting.request)
+    choose(order, both_ways[1])
+    factories.run(closing.STAGE.run, noticing.run, closing.STAGE.run)
+    factories.run(requesting.request)
+    over_wechat = Client().get(f"{link}open/")
+
+    assert (before.status_code, before["Location"]) == (302, link)
+    assert (over_wechat.status_code, over_wechat["Location"]) == (302, link)
+    assert Client().get("/pay/forged/open/").status_code == 404
+    assert Client().post(f"{link}open/").status_code == 405

@@ -110,11 +110,23 @@ def _area(carrier: Asked, served: Mapping[int, tuple[str, ...]]) -> tuple[str, .
     return tuple(code for link in sorted(_links(carrier)) for code in served.get(link, ()))
 
 
-_COLUMNS = f"""
+_OF_ONE = "s.payable_amount"
+# What is merged is paid for together.
+_OF_ALL = """coalesce((
+    SELECT sum(p.payable_amount) FROM orders_suborder p WHERE p.id IN (
+        SELECT l.sub_order_id FROM logistics_shipmentline x JOIN orders_suborderline l ON l.id = x.sub_order_line_id
+        WHERE x.shipment_id = g.id)), s.payable_amount)"""
+
+
+def _columns(cash: str) -> str:
+    """SQL for what rules look at; `cash` is what is collected at the door (yuan) where it is paid there."""
+    return f"""
     r.code, r.province, s.storage_class, i.id, i.code, m.id, m.code, h.id, f.code || '/' || h.code, s.payment_method,
-    CASE WHEN s.payment_method = '{PaymentMethod.COD}' THEN (s.payable_amount * 100)::bigint ELSE 0 END,
+    CASE WHEN s.payment_method = '{PaymentMethod.COD}' THEN ({cash} * 100)::bigint ELSE 0 END,
     coalesce(t.carrier, ''), coalesce(t.carrier_class, ''), p.promised_by
-"""
+    """
+
+
 _OF_ORDER = """
     JOIN orders_order o ON o.id = s.order_id
     JOIN inventory_region r ON r.code = o.region_id
@@ -152,7 +164,7 @@ def parcels(shipment_ids: Iterable[int]) -> list[Goods]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT g.id, g.weight_g, size.volume_cm3, size.longest_side_cm, refused.codes, {_COLUMNS}
+            SELECT g.id, g.weight_g, size.volume_cm3, size.longest_side_cm, refused.codes, {_columns(_OF_ALL)}
             FROM logistics_shipment g JOIN orders_suborder s ON s.id = g.sub_order_id {_OF_ORDER}
             LEFT JOIN logistics_warehouseorder w ON w.id = g.warehouse_order_id
             LEFT JOIN inventory_warehouse i ON i.id = coalesce(w.warehouse_id, s.warehouse_id)
@@ -173,7 +185,7 @@ def parts(sub_order_ids: Iterable[int]) -> list[Goods]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT s.id, s.weight_g, size.volume_cm3, size.longest_side_cm, NULL, {_COLUMNS}
+            SELECT s.id, s.weight_g, size.volume_cm3, size.longest_side_cm, NULL, {_columns(_OF_ONE)}
             FROM orders_suborder s {_OF_ORDER} LEFT JOIN inventory_warehouse i ON i.id = s.warehouse_id
             {_OF_SUB_ORDER}
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.id

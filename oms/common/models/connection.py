@@ -119,7 +119,14 @@ class Connection(Versioned):
 
     def secrets(self) -> dict[str, Any]:
         """The secrets of the protocol. Raises cryptography.fernet.InvalidToken if no key opens them."""
-        return json.loads(secrecy.unseal(self.credentials)) if self.credentials else {}
+        if not self.credentials:
+            return {}
+        # Opened once: a message that comes needs them to be told genuine, and again to be answered.
+        sealed, opened = self.__dict__.get("_opened", (None, ""))
+        if sealed is not self.credentials:
+            opened = secrecy.unseal(self.credentials)
+            self.__dict__["_opened"] = (self.credentials, opened)
+        return json.loads(opened)
 
 
 class ConnectionSlot(models.Model):

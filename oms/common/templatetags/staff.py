@@ -7,6 +7,7 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
@@ -61,6 +62,14 @@ def badge(label: object, kind: str = "muted", icon: str = "") -> SafeString:
         return SafeString("")
     mark = format_html('<span class="material-symbols-outlined">{}</span>', icon) if icon else ""
     return format_html('<span class="oms-badge oms-{}">{}{}</span>', kind, mark, label)
+
+
+@register.simple_tag
+def why_empty(changelist: ChangeList) -> str:
+    """Why a list that nothing is looked for in has no rows, and what makes the first one."""
+    model_admin = changelist.model_admin
+    sentences = getattr(model_admin.admin_site, "empty_lists", {})
+    return str(sentences.get(model_admin.model._meta.label_lower, ""))
 
 
 @register.simple_tag

@@ -17,7 +17,7 @@ from oms.common.models import Connection, FactState, InboundFact, SystemKind, To
 from oms.common.models.fact import EARLIEST, LATEST
 from oms.common.networks import contains
 from oms.common.secrecy import unseal
-from oms.common.work import facts, facts_by_hand, protocols, refusals
+from oms.common.work import facts, facts_by_hand, protocols, refusals, remembering
 from oms.common.work.protocols import Message, NotGenuine, Reply
 
 logger = logging.getLogger(__name__)
@@ -37,25 +37,32 @@ ABOUT_STOCK = {STOCK_REPORT}
 def receive(link: Connection, message: Message, *, address: str) -> Reply:
     """Take a message that came from a network address; returns the answer in the protocol's own words.
 
-    What is genuine is stored, even where the adapter does not understand it: then a person finds a ticket.
+    What is genuine is stored, even where the adapter does not understand it: then a person finds a ticket. Raises
+    `remembering.Outdated` within `remembering.trusting()`: then it is to be taken once more, asking.
     """
     speaker = protocols.speaker(link)
     try:
         _check_address(link, address)
         speaker.verify(link, message)
     except NotGenuine as refusal:
+        remembering.ask_first()
         logger.warning("a message for %s was refused: %s", link.code, refusal)
         refusals.keep(link, message, address=address)
         return speaker.refused(link, refusal)
-    text = speaker.kept(link, message) if isinstance(speaker, protocols.KeepsMore) else message.body
+    text = protocols.kept_text(speaker, link, message)
     try:
         news = _read(link, text)
+    except remembering.Outdated:
+        raise
     except Exception as error:
+        remembering.ask_first()
         logger.exception("a message of %s could not be read", link.code)
         _keep_unreadable(link, text, message.received_at, describe(error))
     else:
-        # The message itself is kept once, with the first of what it says.
-        if news:
+        if not news:
+            remembering.ask_first()
+        else:
+            # The message itself is kept once, with the first of what it says.
             news[0] = replace(news[0], raw=text)
         _store(link, news)
     _note_heard(link)
@@ -68,6 +75,7 @@ def _note_heard(link: Connection) -> None:
     now = timezone.now()
     if link.last_heard_at is None or not now - HEARD_TO_SECONDS < link.last_heard_at <= now:
         Connection.objects.filter(pk=link.pk).update(last_heard_at=now)
+        link.last_heard_at = now
 
 
 def _store(link: Connection, news: Sequence[facts.News]) -> None:

@@ -5,7 +5,6 @@ about something we do not know yet waits; one that fails is put off alone and ho
 a person finds a ticket.
 """
 
-import hashlib
 import json
 import logging
 import random
@@ -23,8 +22,7 @@ from oms.common import metrics, tickets
 from oms.common.copying import array, text_array
 from oms.common.masking import describe
 from oms.common.models import FactState, InboundFact, Team, Topic
-from oms.common.secrecy import seal
-from oms.common.work import clock, nudging
+from oms.common.work import clock, keeping, nudging, remembering
 from oms.common.work.claiming import BACK_OFF, Stage
 
 logger = logging.getLogger(__name__)
@@ -128,48 +126,23 @@ NO_EFFECT = Verdict(FactState.NO_EFFECT)
 
 
 def receive(connection_id: int, topic: Topic, news: Sequence[News]) -> None:
-    """Store what a system told us; what it told before is ignored. One statement, and one more where some came again.
+    """Store what a system told us; what it told before is ignored. One statement, its own transaction where none is
+    running, and one more where some came again.
 
-    A message that came again under its key with other words is kept once, and a person is told.
+    A message that came again under its key with other words is kept once, and a person is told: who tells it gets no
+    answer before that. Within `remembering.trusting()` what other threads are told meanwhile is stored by the same
+    statement, and Outdated is raised unless all is new and what was said without asking is still so.
     """
     if not news:
         return
-    with transaction.atomic(), database.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO common_inboundfact
-                (connection_id, topic, fact_key, kind, subject, occurred_at, body, raw, ready_at)
-            SELECT %(connection)s, %(topic)s, n.key, n.kind, n.subject, n.occurred_at, n.body, decode(n.raw, 'hex'),
-                now()
-            FROM unnest(%(keys)s::text[], %(kinds)s::text[], %(subjects)s::text[], %(times)s::timestamptz[],
-                    %(bodies)s::jsonb[], %(raws)s::text[])
-                WITH ORDINALITY AS n(key, kind, subject, occurred_at, body, raw, place)
-            ORDER BY n.place
-            ON CONFLICT DO NOTHING
-            """,
-            {
-                "connection": connection_id,
-                "topic": topic,
-                "keys": text_array(_key(item.key) for item in news),
-                "kinds": text_array(item.kind for item in news),
-                "subjects": text_array(item.subject[:64] for item in news),
-                "times": [item.occurred_at for item in news],
-                "bodies": text_array(json.dumps(dict(item.body)) for item in news),
-                "raws": [seal(item.raw).hex() if item.raw is not None else None for item in news],
-            },
-        )
-        if cursor.rowcount < len(news):
-            _tell_differences(connection_id, news)
+    if len(keeping.store(connection_id, topic, news)) < len(news):
+        remembering.ask_first()
+        _tell_differences(connection_id, news)
     nudging.nudge(STAGES[topic])
 
 
-def _key(key: str) -> str:
-    """The key, or what stands for one that is longer than the column."""
-    return key if len(key) <= 120 else f"{key[:55]}:{hashlib.sha256(key.encode()).hexdigest()}"
-
-
 def _tell_differences(connection_id: int, news: Sequence[News]) -> None:
-    told = {_key(item.key): item for item in news}
+    told = {keeping.key_of(item.key): item for item in news}
     kept = InboundFact.objects.filter(connection_id=connection_id, fact_key__in=told)
     troubles = [
         tickets.Trouble(pk, values={"key": key})
@@ -279,7 +252,7 @@ def stored(connection_id: int, keys: Iterable[str]) -> list[Fact]:
         cursor.execute(
             f"SELECT {_COLUMNS} FROM common_inboundfact f"
             " WHERE f.connection_id = %s AND f.fact_key = ANY(%s::text[]) ORDER BY f.id",
-            [connection_id, text_array(_key(key) for key in keys)],
+            [connection_id, text_array(keeping.key_of(key) for key in keys)],
         )
         return [_read(row) for row in cursor.fetchall()]
 

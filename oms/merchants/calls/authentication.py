@@ -297,4 +297,4 @@ class TokenScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         """A plain HTTP bearer token."""
-        return {"type": "http", "scheme": "bearer", "description": "The token that `manage.py create_token` printed."}
+        return {"type": "http", "scheme": "bearer", "description": "The token shown when the credential was made."}

@@ -14,11 +14,11 @@ Shown = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Beyond:
     """How an action is read out of its JSON (raising OmsError or WrongFields, with the names of its own fields), how it
-    is carried out on a locked order, and how what it comes to, as JSON, is said in a sentence."""
+    is carried out on a locked order, and how what it comes to, as JSON, is said in sentences."""
 
     read: Callable[[Order, Mapping[str, Any]], Any]
     carry_out: Callable[[Order, Any, Actor], Shown]
-    sentence: Callable[[Shown], str]
+    sentences: Callable[[Shown], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,6 @@ def carry_out(order: Order, wish: Wish, *, actor: Actor) -> Shown:
     return {"do": wish.name, **_KNOWN[wish.name].carry_out(order, wish.value, actor)}
 
 
-def sentence(shown: Mapping[str, Any]) -> str:
+def sentences(shown: Mapping[str, Any]) -> list[str]:
     """What an action came to."""
-    return _KNOWN[shown["do"]].sentence(dict(shown))
+    return _KNOWN[shown["do"]].sentences(dict(shown))

@@ -94,6 +94,11 @@ def obstacle(order: Order) -> str | None:
     return None
 
 
+def is_later(order: Order) -> bool:
+    """Whether the order is completed, and its buyer may want an invoice or other goods all the same."""
+    return order.state == OrderState.COMPLETED and not order.is_historical
+
+
 def reason_of(reason: str) -> str:
     """The reason, bounded. Raises OmsError where there is none."""
     text = reason.strip()[:200]
@@ -105,9 +110,7 @@ def reason_of(reason: str) -> str:
 def checked(order: Order, sub_orders: Sequence[SubOrder], wish: Sequence[Told], *, may_price: bool) -> list[Action]:
     """What is wished for, read and checked against the locked order. Raises CannotChange and WrongFields."""
     blocked = obstacle(order)
-    # The buyer of an order that is completed may want an invoice, or other goods.
-    is_later = order.state == OrderState.COMPLETED and not order.is_historical
-    if blocked and not (is_later and wish and all(one.get("do") in BEYOND for one in wish)):
+    if blocked and not (is_later(order) and wish and all(one.get("do") in BEYOND for one in wish)):
         raise CannotChange(blocked)
     rows = list(OrderLine.objects.filter(order=order))
     parts = list(SubOrder.objects.filter(pk__in=[part.pk for part in sub_orders]).prefetch_related("lines"))

@@ -23,6 +23,7 @@ from logistics.carriers.adapters import (
 )
 from logistics.carriers.adapters.kdniao import bodies, setup, traces, wire
 from logistics.carriers.adapters.kdniao.setup import Setup, text
+from logistics.carriers.refusing import OwnRefusal
 from oms.common.models import Connection
 from oms.common.work.facts import News
 from oms.common.work.protocols import Unreadable
@@ -53,6 +54,8 @@ class Kdniao:
         comes = by == "1801" or mine.options.notifies_courier
 
         def book(parcel: Parcel) -> Answer:
+            if goods[parcel.reference].has_others:
+                return Answer(taken=False, reason=OwnRefusal.COD_IN_PARCELS.value)
             pick_up = bodies.next_pick_up(mine, timezone.now()) if comes else None
             carrier = theirs.get(parcel.carrier, parcel.carrier)
             body = bodies.order(parcel, goods[parcel.reference], carrier, mine, pick_up)

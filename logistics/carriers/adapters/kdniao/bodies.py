@@ -57,6 +57,10 @@ def order(parcel: Parcel, contents: Contents, carrier: str, setup: Setup, pick_u
         "IsReturnPrintTemplate": "1" if options.with_template else "0",
         **setup.accounts.get(carrier, {}),
     }
+    if contents.cod_yuan:
+        service = {"Name": options.cod_service, "Value": str(contents.cod_yuan)}
+        account = options.cod_accounts.get(carrier)
+        body["AddService"] = [{**service, "CustomerID": account} if account else service]
     if options.template_size:
         body["TemplateSize"] = options.template_size
     if pick_up is not None:

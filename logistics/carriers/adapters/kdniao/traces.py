@@ -63,8 +63,8 @@ def news_of(parcel: Parcel, ours: Mapping[str, str], words: Words) -> Iterator[N
     """The scans of a parcel. `ours` has our carrier codes by kdniao's where they differ, `words` say what kdniao's
     codes (StateEx) mean; one that is new means what its first digit means. Raises Unreadable for what is no time."""
     theirs = parcel.ShipperCode or ""
-    traces = sorted(parcel.Traces or [], key=lambda trace: moment(trace.AcceptTime))
-    for place, trace in enumerate(traces):
+    traces = sorted(((moment(trace.AcceptTime), trace) for trace in parcel.Traces or []), key=lambda told: told[0])
+    for place, (at, trace) in enumerate(traces):
         code = _code(trace.Action)
         if not code and place == len(traces) - 1:
             code = _code(parcel.StateEx) or _code(parcel.State)
@@ -78,7 +78,7 @@ def news_of(parcel: Parcel, ours: Mapping[str, str], words: Words) -> Iterator[N
         body = {"carrier": ours.get(theirs, theirs), "text": told, "location": location, "code": code[:20]}
         if stop := words.stop_of(code[:20]):
             body["stop"] = stop
-        yield News(f"{parcel.LogisticCode}-{digest}", word, parcel.LogisticCode, moment(trace.AcceptTime), body)
+        yield News(f"{parcel.LogisticCode}-{digest}", word, parcel.LogisticCode, at, body)
 
 
 def _code(state: _State) -> str:
