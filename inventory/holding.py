@@ -345,7 +345,7 @@ def _keep_ahead(wanted: Mapping[int, Mapping[int, int] | None], have: Mapping[in
     kept: dict[int, int] = {}
     for line_id, hold_id, sku_id, units in lines.values_list("pk", "hold_id", "sku_id", "ahead"):
         if hold_id in left:
-            kept[line_id] = min(units, left[hold_id][sku_id])
+            kept[line_id] = min(units or 0, left[hold_id][sku_id])
             left[hold_id][sku_id] -= kept[line_id]
     if kept:
         preselling.keep(kept)

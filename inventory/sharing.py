@@ -74,8 +74,9 @@ def shares(channel_id: int, sku_ids: Iterable[int]) -> dict[int, Share]:
     wanted = set(sku_ids)
     said: dict[int | None, Share] = {}
     rows = ChannelShare.objects.filter(Q(sku__in=wanted) | Q(sku=None), channel_id=channel_id)
-    for sku_id, *said_of_it in rows.values_list("sku_id", "percent", "kept_back", "cap", "presale_percent"):
-        said[sku_id] = Share(*said_of_it)
+    names = ("sku_id", "percent", "kept_back", "cap", "presale_percent")
+    for sku_id, percent, kept_back, cap, presale in rows.values_list(*names):
+        said[sku_id] = Share(percent, kept_back, cap, presale)
     of_all = said.get(None, ALL)
     found = {sku_id: said.get(sku_id, of_all) for sku_id in wanted}
     return {sku_id: share for sku_id, share in found.items() if share != ALL}

@@ -192,6 +192,12 @@ UNFOLD: dict[str, Any] = {
                     _list(_("SKUs"), "sell", "inventory.sku"),
                     _list(_("Cost prices"), "paid", "inventory.skucost"),
                     _list(_("Stock"), "inventory_2", "inventory.stock"),
+                    {
+                        "title": _("Shortages by SKU"),
+                        "icon": "production_quantity_limits",
+                        "link": reverse_lazy("admin:orders_shortages"),
+                        "permission": _viewing("orders.suborder"),
+                    },
                     _list(_("Stock movements"), "swap_vert", "inventory.stockmovement"),
                     _list(_("Held for carts and quotes"), "shopping_cart", "inventory.stockhold"),
                     _list(_("Channels' shares"), "pie_chart", "inventory.channelshare"),

@@ -93,7 +93,7 @@ def _add_serials(works: Sequence[WarehouseOrder]) -> None:
         for work, line_id, serial in rows.values_list("warehouse_order_id", "sub_order_line_id", "serial"):
             told[work, line_id].append(serial)
     for line in lines:
-        line.told_serials = told[line.warehouse_order_id, line.sub_order_line_id]
+        line.told_serials = told[line.warehouse_order_id, line.sub_order_line_id]  # type: ignore[attr-defined]
 
 
 def _works_of(order: Order) -> QuerySet[Any]:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from oms.common.errors import OmsError
 from oms.common.models import Job, JobResult, JobState
 from orders.changing import bulk, undoing
-from orders.changing.bulk import ACTIONS, KIND, BulkAction
+from orders.changing.bulk import ACTIONS, KIND, BulkAction, named
 from orders.models import Order, UndoableAction
 
 # Fewer are done at once, with a message for each.
@@ -34,8 +34,8 @@ class ReasonForm(forms.Form):
 
 def prepare(request: HttpRequest, name: str, orders: QuerySet[Order]) -> HttpResponse:
     """Look at what would come of it, and show that."""
-    action = ACTIONS[name]
-    if not request.user.has_perms(["orders.view_order", action.right]):
+    action = named(name)
+    if action is None or not request.user.has_perms(["orders.view_order", action.right]):
         raise PermissionDenied
     try:
         job = bulk.prepare(action, orders, request.user)
@@ -64,7 +64,7 @@ def bulk_view(request: HttpRequest, job_id: int) -> HttpResponse:
         "job": job,
         "form": form,
         "is_draft": job.state == JobState.DRAFT,
-        "is_grave": action.name == "cancel",
+        "is_grave": action.name.startswith("cancel"),
         "count": len(rows),
         "can": len(rows) - len(cannot),
         "cannot": cannot[:MOST_SHOWN],
@@ -73,6 +73,7 @@ def bulk_view(request: HttpRequest, job_id: int) -> HttpResponse:
         "done": job.done - job.failed,
         "refused": [{"row": row, "order_id": ids.get(row.key)} for row in shown],
         "action_name": f"{action.name}_selected",
+        "may_repeat": action.name in ACTIONS,
         "undo": _undo(job),
     }
     return TemplateResponse(request, "admin/orders/order/bulk_job.html", context)
@@ -99,7 +100,7 @@ def file_view(request: HttpRequest, job_id: int) -> HttpResponse:
         reasons = " ".join(error["detail"] for error in row.errors)
         writer.writerow([row.key, words.get(JobResult.Outcome(row.outcome), row.outcome), reasons])
     answer = HttpResponse("\ufeff" + text.getvalue(), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{action.name}-{job.pk}.csv"'
+    answer["Content-Disposition"] = f'attachment; filename="{action.name.replace(":", "-")}-{job.pk}.csv"'
     answer["Cache-Control"] = "no-store"
     return answer
 
@@ -107,9 +108,9 @@ def file_view(request: HttpRequest, job_id: int) -> HttpResponse:
 def _job(request: HttpRequest, job_id: int) -> tuple[Job, BulkAction]:
     """A job of this kind and what it does. Raises Http404 for others', PermissionDenied without its right."""
     job = Job.objects.filter(pk=job_id, kind=KIND.name, owner=request.user.pk).first()
-    if job is None or job.params.get("action") not in ACTIONS:
+    action = named(job.params.get("action", "")) if job is not None else None
+    if job is None or action is None:
         raise Http404(_("There is no such job."))
-    action = ACTIONS[job.params["action"]]
     if not request.user.has_perms(["orders.view_order", action.right]):
         raise PermissionDenied
     return job, action

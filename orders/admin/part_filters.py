@@ -3,7 +3,7 @@
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,8 +12,9 @@ from unfold.contrib.filters.admin import DropdownFilter
 
 from inventory.models import Sku
 from oms.common.zones import CHINA
-from orders.models import DeliveryPromise, SubOrder, SubOrderState
+from orders.models import DeliveryPromise, SubOrder
 from orders.models.sub_order import HOLDING_STOCK, NOT_GONE
+from orders.stock import lacking
 
 Parts = QuerySet[SubOrder]
 
@@ -52,7 +53,7 @@ def short_of(parts: Parts, sku_id: int) -> Parts:
     sku = Sku.objects.filter(pk=sku_id).first()
     if sku is None:
         return parts.none()
-    return parts.filter(Q(shortage__has_key=sku.code), state=SubOrderState.BACKORDERED, merchant=sku.merchant_id)
+    return lacking.short_of(parts, sku)
 
 
 DOING = {

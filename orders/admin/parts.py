@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -16,7 +17,7 @@ from unfold.decorators import display
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import actors
-from orders.admin import exporting
+from orders.admin import exporting, shortages
 from orders.admin.part_filters import DoingFilter, ShortFilter
 from orders.fulfilling import decisions
 from orders.models import CancelReason, Hold, SubOrder, SubOrderLine
@@ -81,6 +82,10 @@ class SubOrderAdmin(ExportMixin, RowColumns, KeysetAdmin):
     )
     inlines = (SubOrderLineInline,)
     shown_by: ClassVar[Mapping[str, str]] = {"sourcing": "sourcing_words", "shortage": "shortage_words"}
+
+    def get_urls(self) -> list[URLPattern]:
+        """The page of shortages before those of the rows."""
+        return shortages.urls() + super().get_urls()
 
     @display(description=_("sourcing"))
     def sourcing_words(self, part: SubOrder) -> SafeString | str:

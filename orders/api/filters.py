@@ -10,6 +10,7 @@ from inventory.models import Stock
 from oms.common.door.filters import MomentFilter
 from oms.merchants.models import Channel
 from orders.models import (
+    DeliveryPromise,
     FulfilmentState,
     Order,
     OrderLine,
@@ -17,6 +18,7 @@ from orders.models import (
     OrderState,
     OrderTerms,
     PaymentMethod,
+    PromiseOutcome,
     RejectedOrder,
     SkuMatch,
     SubOrder,
@@ -121,6 +123,17 @@ class StockFilter(FilterSet):
         """Stock with units to promise, or without any."""
         has_units = availability.has_units()
         return stock.filter(has_units if value == "true" else ~has_units)
+
+
+class PromiseFilter(FilterSet):
+    """Narrows the list of promises."""
+
+    sub_order = CharFilter("sub_order__number", max_length=40, help_text="The number of the sub-order.")
+    outcome = ChoiceFilter(choices=PromiseOutcome.choices)
+
+    class Meta:
+        model = DeliveryPromise
+        fields: list[str] = []
 
 
 class RejectedOrderFilter(FilterSet):

@@ -210,7 +210,10 @@ class GiveBackView(_ReservationsBase):
         ),
         tags=["reservations"],
         request=GivenBackSerializer,
-        examples=[_EXAMPLE],
+        examples=[
+            _EXAMPLE,
+            OpenApiExample("One unit", {"lines": [{"line": 1, "quantity": 1}]}, request_only=True),
+        ],
         responses={200: ReservationSerializer, 409: OpenApiResponse(ErrorsSerializer, "It is over.")},
     )
     def post(self, request: Request, number: str) -> Response:

@@ -11,7 +11,7 @@ from oms.common.door.api import etag, represent
 from oms.merchants.calls.views import MerchantView
 from orders.actors import Actor
 from orders.api.serializers.orders import OrderSerializer
-from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
+from orders.models import ActorKind, DeliveryPromise, Order, RejectedOrder, SkuMatch, SubOrder
 from orders.models.sku_match import SkuMatchQuerySet
 
 
@@ -57,6 +57,12 @@ class OrderScopedView(MerchantView):
         if getattr(self, "swagger_fake_view", False):
             return SkuMatch.objects.none()
         return SkuMatch.objects.visible_to(self.merchant)
+
+    def delivery_promises(self) -> QuerySet[DeliveryPromise]:
+        """What is promised of the sub-orders that the merchant fulfils."""
+        if getattr(self, "swagger_fake_view", False):
+            return DeliveryPromise.objects.none()
+        return DeliveryPromise.objects.filter(sub_order__in=SubOrder.objects.visible_to(self.merchant))
 
     def rejected_orders(self) -> QuerySet[RejectedOrder]:
         """The merchant's refused rows."""

@@ -14,6 +14,7 @@ from orders.api import (
     merging,
     orders,
     promise,
+    promises,
     rejected,
     reservations,
     returns,
@@ -48,6 +49,7 @@ urlpatterns = [
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})$", rejected.RejectedOrderView.as_view(), name="rejected-order"),
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})/replay$", rejected.ReplayView.as_view(), name="replay"),
     path("promise", promise.PromiseView.as_view(), name="promise"),
+    path("promises", promises.PromisesView.as_view(), name="promises"),
     path("reservations", reservations.ReservationsView.as_view(), name="reservations"),
     re_path("^reservations/(?P<number>[0-9]{12})$", reservations.ReservationView.as_view(), name="reservation"),
     re_path(

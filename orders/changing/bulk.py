@@ -5,7 +5,7 @@ longer than the job is expected to take.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from inventory.models import Sku
 from oms.common.errors import OmsError
 from oms.common.models import Job, JobResult, JobState
 from oms.common.work import jobs
@@ -23,7 +25,7 @@ from oms.common.work.jobs import JobKind, Turn
 from orders.actors import Actor
 from orders.changing import cancelling, undoing
 from orders.changing.undoing import Click
-from orders.models import ActorKind, Hold, Order, SubOrder
+from orders.models import ActorKind, Hold, Order, SubOrder, SubOrderState
 from orders.reviewing import holds
 
 # So many orders at once; of more, staff choose a part by the list's filters.
@@ -32,6 +34,7 @@ MOST_ORDERS = 5_000
 _LOOKED_AT, _AT_ONCE = 500, 20
 # What an order takes on a slow day, by which the time to take back is longer.
 _SECONDS_AN_ORDER = 0.1
+_SHORT = "cancel_short:"
 
 HasRight = Callable[[str], bool]
 
@@ -102,6 +105,40 @@ ACTIONS = {
 }
 
 
+def short_action(sku_id: int) -> BulkAction:
+    """Cancelling the parts of orders that wait for units of a SKU; the others go on."""
+
+    def lacking(parts: Iterable[SubOrder], sku: Sku | None) -> list[int]:
+        return [
+            part.pk
+            for part in parts
+            if sku and part.state == SubOrderState.BACKORDERED
+            if part.merchant_id == sku.merchant_id and sku.code in (part.shortage or {})
+        ]
+
+    sku = Sku.objects.filter(pk=sku_id).first()
+
+    def obstacle(order: Order, _has_right: HasRight) -> str | None:
+        return None if lacking(order.sub_orders.all(), sku) else _("Nothing of it waits for this SKU any more.")
+
+    def run(order_id: int, version: int, reason: str, actor: Actor, _click: Click, _has_right: HasRight) -> None:
+        parts = lacking(SubOrder.objects.filter(order=order_id), sku)
+        if not parts:
+            raise OmsError(_("Nothing of it waits for this SKU any more."))
+        cancelling.cancel_parts(order_id, parts, reason=reason, actor=actor, version=version)
+
+    title = format_lazy("{} {}", gettext_lazy("Cancel what waits for"), sku.code if sku else "?")
+    return BulkAction(f"{_SHORT}{sku_id}", title, "orders.cancel_order", obstacle, run)
+
+
+def named(name: str) -> BulkAction | None:
+    """The action of that name."""
+    number = name.removeprefix(_SHORT)
+    if number != name:
+        return short_action(int(number)) if number.isascii() and number.isdigit() else None
+    return ACTIONS.get(name)
+
+
 def prepare(action: BulkAction, orders: QuerySet[Order], owner: Any) -> Job:
     """A draft of the job for these orders, with what would come of it: `cannot` of its parameters names those that
     refuse, each with its reason. Nothing is done. Raises OmsError for no orders and for more than MOST_ORDERS."""
@@ -148,7 +185,8 @@ def _work(turn: Turn) -> bool:
     """Do the orders that are not done yet, some in each step."""
     job = turn.job
     asked, owner = job.params, job.owner
-    action = ACTIONS[asked["action"]]
+    action = named(asked["action"])
+    assert action is not None  # noqa: S101 - whoever prepared it named it
     if not owner.is_active or not owner.has_perms(["orders.view_order", action.right]):
         raise OmsError(_("You do not have the right to do this."))
     actor = Actor(ActorKind.STAFF, owner.get_username()[:80])

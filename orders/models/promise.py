@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import Region, Warehouse
-from oms.common.models import Team, TicketSubject, WorkItem
+from oms.common.models import Team, TellsChanges, TicketSubject, Versioned, WorkItem
 from orders.models.order import Order
 from orders.models.sub_order import SubOrder
 
@@ -85,7 +85,7 @@ class PromiseToMake(models.Model):
         return str(self.pk)
 
 
-class DeliveryPromise(WorkItem):
+class DeliveryPromise(WorkItem, Versioned, TellsChanges):
     """By when a sub-order is promised, made when its warehouse was chosen. Never computed again: a new choice of the
     warehouse makes the next one, and the old one is still measured unless the buyer gets it elsewhere (void).
 
@@ -194,6 +194,7 @@ class DeliveryPromise(WorkItem):
             models.Index(
                 fields=["risk"], condition=Q(outcome=PromiseOutcome.OPEN) & ~Q(risk=""), name="promise_at_risk"
             ),
+            models.Index(fields=["changed_at", "id"], name="promise_by_change"),
         ]
 
     def __str__(self) -> str:

@@ -34,7 +34,16 @@ from orders.fulfilling import allocating
 from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import ActorKind, Order, RejectedOrder, ReturnRequest, SkuMatch, SubOrder
+from orders.models import (
+    ActorKind,
+    DeliveryPromise,
+    Order,
+    PromiseSource,
+    RejectedOrder,
+    ReturnRequest,
+    SkuMatch,
+    SubOrder,
+)
 from orders.telling import timeline
 from payments.balances.issuing import Issued
 from payments.models import BalanceAccount, Invoice, Payment, Refund, RowKind, Statement
@@ -140,6 +149,7 @@ def populate(shop: factories.Shop) -> Things:
     WaybillShare.objects.create(account=account, merchant=shop.merchant, most_a_day=5)
     # As if the merchant ran the warehouse itself.
     WarehouseOrder.objects.filter(pk=parcel.warehouse_order_id).update(connection=opening.link())
+    promise(parcel.sub_order)
     return Things(
         shop=shop,
         work=WarehouseOrder.objects.get(pk=parcel.warehouse_order_id),
@@ -166,6 +176,23 @@ def populate(shop: factories.Shop) -> Things:
         cart=cart_of(shop),
         returned=return_rows.asked(parcel.sub_order),
         policy=alert_line(shop),
+    )
+
+
+def promise(part: SubOrder) -> None:
+    """Something that the sub-order is promised, though no level is sold."""
+    day = timezone.now() + timedelta(days=2)
+    where = {"warehouse_id": part.warehouse_id, "expected_warehouse_id": part.warehouse_id}
+    inputs = {"region_id": part.order.region_id, "starts_at": timezone.now(), "tables_version": 0}
+    DeliveryPromise.objects.create(
+        order_id=part.order_id,
+        sub_order=part,
+        number=1,
+        source=PromiseSource.OURS,
+        promised_by=day,
+        planned_by=day,
+        **where,
+        **inputs,
     )
 
 

@@ -112,7 +112,7 @@ class Counters(RuleBasedStateMachine):
         fitting = [cart for cart in self.carts if cart.state in states]
         return fitting[which % len(fitting)] if fitting else None
 
-    @initialize(begins=st.sampled_from(["held", "old", "ordered", "split", "in part"]), units=_THREE)
+    @initialize(begins=st.sampled_from(["counted", "held", "old", "ordered", "split", "in part"]), units=_THREE)
     def begin(self, begins: str, units: tuple[int, int, int]) -> None:
         """Far enough on the way that few steps tell much."""
         for wanted, again in (((3, 3, 3), 2), ((1, 1, 0), 0), ((0, 2, 3), 0), (units, 0)):
@@ -122,6 +122,10 @@ class Counters(RuleBasedStateMachine):
         elif begins != "held":
             self.take_over(0, (3, 3, 3), 1)
             self.take_over(1, units, 1)
+        if begins == "counted":
+            # Carts and orders have units of one row, and it lacks some.
+            for counted in (5, 3):
+                self.count(counted, 0, 0)
         if begins in ("split", "in part"):
             factories.run(deciding.run, splitting.run)
         if begins == "in part":

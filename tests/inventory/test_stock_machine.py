@@ -41,6 +41,12 @@ class StockMachine(RuleBasedStateMachine):
         for place in self.stock:
             for days in (3, 1, -1):
                 self.receive_units(place, 6, days, is_good=True)
+        # Of the expired batch some units are frozen: they go with it.
+        lot = StockLot.objects.get(stock=self.stock["lots"], lot="L-1")
+        row = self.row("lots")
+        wanted = Adjustment(2, AdjustmentReason.CORRECTION, lot_id=lot.pk)
+        adjusting.adjust(row.pk, Action.FREEZE, wanted, actor="test", version=row.version)
+        self.figures["lots"]["frozen"] += 2
 
     def row(self, place: str) -> Stock:
         return Stock.objects.get(pk=self.stock[place].pk)

@@ -110,9 +110,6 @@ class GivenBackLineSerializer(serializers.Serializer):
     quantity = serializers.IntegerField(min_value=1, max_value=MOST_UNITS, help_text="Units.")
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("One unit", {"lines": [{"line": 1, "quantity": 1}]}, request_only=True)]
-)
 class GivenBackSerializer(serializers.Serializer):
     """What goes back of a reservation."""
 
