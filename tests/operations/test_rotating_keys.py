@@ -59,7 +59,7 @@ SEALERS = {
     "oms/common/access/second_factor.py": ["common_authenticator.secret"],
     "oms/common/messages/writing.py": ["common_buyermessage.address", "common_buyermessage.content"],
     "oms/common/models/connection.py": ["common_connection.credentials"],
-    "oms/common/work/facts.py": ["common_inboundfact.raw"],
+    "oms/common/work/keeping.py": ["common_inboundfact.raw"],
     "oms/common/work/refusals.py": ["common_refusedmessage.message"],
     "oms/merchants/calls/credentials.py": ["merchants_credentialsecret.encrypted"],
     "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
