@@ -92,6 +92,8 @@ RIGHTS = {
     "orders_order_changes": "orders.confirm_changeset",
     "orders_order_present": "orders.view_order",
     "orders_order_bulk": "orders.cancel_order|orders.hold_order",  # beside that, only whose job it is
+    "orders_shortages": "orders.view_suborder",
+    "orders_cancel_short": "orders.cancel_order",
     "orders_order_bulk_file": "orders.cancel_order|orders.hold_order",
     "orders_order_divide": "orders.merge_suborder",
     "orders_order_ticket": "common.open_ticket",
