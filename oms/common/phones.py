@@ -30,7 +30,8 @@ _LABEL = re.compile(
 )
 # Left of a list or a sentence that the number stood in.
 _AT_THE_EDGE = " ;,.、。'\"“”"
-_PUNCTUATION = re.compile(r"(?<=[\d)])[\s\-./·_]+(?=[\d(])|[()]", re.ASCII)
+# A slash before a digit or two is another extension or line (5512345/6).
+_PUNCTUATION = re.compile(r"(?<=[\d)])[\s\-.·_]+(?=[\d(])|(?<=[\d)])\s*/\s*(?=[\d(]{4})|[()]", re.ASCII)
 _INTERNATIONAL = re.compile(r"(?:\+|00)\s*(\d+)", re.ASCII)
 # Area codes have three digits, and numbers then eight, where they begin with 01 or 02, else four; subscribers' numbers
 # begin with 2 to 8.

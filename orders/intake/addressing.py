@@ -13,7 +13,7 @@ from orders.intake import latin
 from orders.intake.beside import contradicted, read_beside
 from orders.intake.contacts import name_before, split_contact
 from orders.intake.divisions import Divisions, Place, divisions
-from orders.intake.scanning import FAR, FAR_FILLER, Located, begins, forms, gap, locate
+from orders.intake.scanning import FAR, FAR_FILLER, SUBDISTRICTS, Located, begins, forms, gap, locate
 from orders.intake.slips import read_past
 from orders.intake.traditional import simplified
 
@@ -38,8 +38,6 @@ _NO_CITY = re.compile(
     r"(?:市?辖?[区县]|城区|郊县|市|省|(?:省|市|自治区)?直辖.*|[-—/\\_.、]+|无|null|none)?", re.IGNORECASE
 )
 _APART = re.compile(r"[\s,，;；]+")
-# Sub-districts of cities without districts that are called like districts elsewhere.
-_SUBDISTRICTS = {"441900": "东城区 南城区 莞城区 万江区", "442000": "东区 西区 南区 北区 石岐区"}
 _DIGIT_OR_LETTER = re.compile(r"[0-9A-Za-z]")
 _BLANKS = re.compile(r"\s+")
 
@@ -232,7 +230,7 @@ def squeezed(text: str) -> str:
 def _is_town(rest: str, place: Place, known: Divisions) -> bool:
     """Whether what stands behind the district can be a town in it: it is called like no district."""
     # Of Taiwan's cities and counties no districts are known.
-    if place.code.startswith("71") or rest in _SUBDISTRICTS.get(place.code, "").split():
+    if place.code.startswith("71") or rest in SUBDISTRICTS.get(place.code, "").split():
         return True
     return rest not in known.country.full and not (rest and _NO_TOWN.fullmatch(rest))
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
 
+from oms.common.files.reader import in_simplified
 from oms.common.zones import CHINA
 
 MOST = Decimal(10**12)
@@ -138,6 +139,8 @@ def _written(text: str) -> datetime:
     hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))
     minute = 30 if found["half"] else {"一刻": 15, "三刻": 45}.get(found["quarter"] or "", minute)
     half = (found["before"] or found["after"] or "").lower()
+    if (half == "晚上" and (hour == 12 or hour < 5)) or (half in ("am", "a.m.") and hour > 12):
+        raise NoValue  # midnight of which day, or two that contradict each other
     if (half in _LATE and hour < 12) or (half == "中午" and hour < 3):
         hour += 12
     elif half in ("上午", "凌晨", "早上", "早晨", "am", "a.m.") and hour == 12:
@@ -163,21 +166,30 @@ _ENGLISH_DAY = re.compile(
     r"(?:,?\s+|-)(?P<year>\d{4})(?:,?\s+(?:at\s+)?(?P<time>\d.*))?"
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = re.compile(
+    r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?"
+)
 
 
 def _with_number(text: str) -> str:
     """The text, with the month as a number where it is an English word."""
     found = _ENGLISH_DAY.fullmatch(text)
-    month = ((found["month"] or found["month2"]) if found else "")[:3].lower()
-    if found is None or month not in _MONTHS:
+    month = ((found["month"] or found["month2"]) if found else "").lower()
+    if found is None or not _MONTH.fullmatch(month):
         return text
-    return f"{found['year']}-{_MONTHS.index(month) + 1}-{found['day'] or found['day2']} {found['time'] or ''}".strip()
+    return (
+        f"{found['year']}-{_MONTHS.index(month[:3]) + 1}-{found['day'] or found['day2']} {found['time'] or ''}".strip()
+    )
 
 
 _CODE_BEFORE = re.compile(r"^[0-9]{1,3}\s*[-_.:、)]\s*")
 _WORD_NOISE = re.compile(r"[\s\-_.,:;/|+()\[\]【】]+")
-_NO_COD = re.compile(r"(?:非|不是|不支持|无)货到付款")
-_COD = re.compile(r"货到付款|货到刷卡|货到|到付|代收|cod$|cashondelivery|payondelivery")
+_BETWEEN = re.compile(r"[\-,:;/|+()\[\]【】]+")
+_NO_COD = re.compile(r"(?:非|不是|不支持|无)货到付款|货到付款已?转|^(?:no|not|non)cod")
+# Of the freight, not of the goods.
+_FREIGHT_COLLECT = re.compile(r"(?:运费|邮费|快递费?|物流费?)到付")
+_COD = re.compile(r"货到付款|货到刷卡|货到|到付|代收|(?<![a-z])cod(?![a-z])|cashondelivery|payondelivery")
 _PREPAID = re.compile(
     r"支付宝|微信|银联|云闪付|网银|在线|线上|网上支付|网付|信用卡|借记卡|储蓄卡|银行卡|花呗|白条|京东支付|京东钱包|抖音支付|多多支付|"
     r"快捷支付|网上银行|组合支付|混合支付|代付|月付|先用后付|信用付|数字货币|积分支付|优惠券支付|礼品卡|购物卡|giftcard|免支付|0元购|"
@@ -191,7 +203,7 @@ _PREPAID = re.compile(
 
 def payment_method(text: str) -> str:
     """prepaid or cod, as the words say it; the text itself where they say neither. Codes and dashes are noise."""
-    word = _WORD_NOISE.sub("", _CODE_BEFORE.sub("", plain(text))).lower()
+    word = _FREIGHT_COLLECT.sub("", _WORD_NOISE.sub("", _CODE_BEFORE.sub("", in_simplified(plain(text)))).lower())
     if _NO_COD.search(word):
         return "prepaid"
     if _COD.search(word):
@@ -212,25 +224,27 @@ class Standing(Enum):
     UNCLEAR = "unclear"
 
 
+# What says that nothing came of it: within one piece of the text, and across its brackets and commas.
 _CALM = re.compile(
-    r"^(?:无|没有|暂无|未)(?:申请|发起)?(?:退|换|售后|取消)|^(?:无|没有|暂无|正常)$|(?:退款|售后|退货)(?:已)?(?:关闭|失败|取消|撤销|拒绝|驳回)|(?:取消|撤销|关闭|拒绝)(?:退款|售后|退货)"
-    r"|^norefund|^none$"
+    r"^(?:无|没有|暂无|未)(?:申请|发起)?(?:退|换|售后|取消)|^(?:无|没有|暂无|正常)$|(?:取消|撤销|关闭|拒绝)(?:退款|售后|退货)"
+    r"|取消(?:申请)?(?:已|被)*(?:失败|拒绝|驳回)|(?:拒绝|驳回)取消|^norefund|^none$|(?:cancel|refund)\w*rejected"
 )
+_CALM_ACROSS = re.compile(r"(?:退款|售后|退货)(?:申请)?(?:已|被)*(?:关闭|失败|取消|撤销|拒绝|驳回)")
 _UNCLEAR = re.compile(
-    r"部分(?:退|发|关闭|取消)|partial|(?:申请|请求|待|等待|正在)(?:退|取消|售后)|(?:退款|退货|售后|取消|关闭)(?:处理)?中"
+    r"部分(?:退|发|关闭|取消|付款|支付)|partial|(?:cancell?(?:ation)?|return|refund)(?:request|inprogress|pending)|(?:申请|请求|待|等待|正在)(?:退|取消|售后)|(?:退款|退货|售后|取消|关闭)(?:处理)?中"
     r"|退款申请|退款待|取消申请|售后待|申请售后|售后完成|换货|锁定|挂起|暂停|冻结|风控|待成团|拼团中|未成团|拆单|已合并|介入|纠纷|仲裁|投诉|争议|locked|disput|chargeback|onhold|waitselleragree|waitbuyerreturn|等待(?:卖家|商家|买家)(?:同意|处理|退)"
 )
 _CLOSED = re.compile(
-    r"关闭|取消|作废|已删除|交易失败|退款|已退|退货|过期|失效|closed|cancel|expired|refunded|void|trash|^failed$|deleted"
+    r"关闭|取消|作废|已删除|交易失败|^不成立|^returned|退款|已退|退货|过期|失效|closed|cancel|expired|refunded|void|trash|^failed$|deleted"
 )
 # What is over whatever else it says: a deadline of payment ended it.
 _ENDED = re.compile(r"(?:订单|交易|超时|已)(?:关闭|取消)|已?作废|撤单|删除")
 _SHIPPED = re.compile(
-    r"(?<!待)(?:已发货|已出库|已签收|已收货|已妥投|已送达|已完成|交易成功|交易完成|订单完成)|待收货|(?:等待|待)(?:买家)?确认收货|(?:运输|转运|派送|派件|配送)中|在途|已(?:揽收|揽件|取件|派送|派件|寄出)|(?:揽收|揽件)成功|拒收"
-    r"|^shipped|^delivered|^completed?$|^fulfilled|finished|tradesuccess|waitbuyerconfirm|^archived"
+    r"(?<!待)(?:已发货|已出库|已签收|已收货|已妥投|已送达|已完成|交易成功|交易完成|订单完成)|待收货|(?:等待|待)(?:买家)?确认收货|(?:运输|运送|转运|派送|派件|配送)中|在途|已(?:揽收|揽件|取件|派送|派件|寄出)|(?:揽收|揽件)成功|拒收"
+    r"|^shipped|^dispatched|^intransit|^faileddelivery|^deliveryfailed|^delivered|^completed?$|^fulfilled|finished|tradesuccess|waitbuyerconfirm|^archived"
 )
 _UNPAID = re.compile(
-    r"(?:待|未|等待)(?:买家)?(?:付款|支付|付)|(?:付款|支付)(?:失败|中|超时)|定金|unpaid|waitbuyerpay|nocreatepay|^pending|^authori[sz]ed"
+    r"(?:待|未|等待)(?:买家)?(?:付款|支付|付)|(?:付款|支付)(?:失败|中|超时)|定金|paymentfailed|unpaid|waitbuyerpay|nocreatepay|^pending|^authori[sz]ed"
 )
 _PAID = re.compile(
     r"已付|已支付|已收款|(?:买家)?(?:付款|支付|收款)(?:成功|完成)|付清|待发货|(?:等待|待)(?:卖家|商家)?(?:发货|出库|配货|揽收|揽件|取件|拣货|打单|审核发货)|已(?:打单|配货|拣货)"
@@ -243,13 +257,16 @@ def standing(text: str, *, of_payment: bool = False, of_refund: bool = False) ->
 
     In a column `of_payment` success means paid; in one `of_refund` it means that the money went back.
     """
-    word = _WORD_NOISE.sub("", _CODE_BEFORE.sub("", plain(text))).lower()
+    text = in_simplified(plain(text))
+    word = _WORD_NOISE.sub("", _CODE_BEFORE.sub("", text)).lower()
     if of_payment and re.fullmatch(r"成功|已完成|完成|交易成功|交易完成|success|completed?|paid|是|已付款?", word):
         return Standing.PAID
     if of_refund and re.fullmatch(r"成功|已完成|完成|success|退款成功|已?全额退款?|是", word):
         return Standing.OVER
-    if _CALM.search(word):
-        return Standing.OPEN
+    if of_payment and re.fullmatch(r"失败|failed", word):
+        return Standing.UNPAID
+    pieces = (_WORD_NOISE.sub("", piece).lower() for piece in _BETWEEN.split(_CODE_BEFORE.sub("", text)))
+    word = _CALM_ACROSS.sub("", "".join(piece for piece in pieces if not _CALM.search(piece)))
     for pattern, meaning in (
         (_ENDED, Standing.OVER),
         (_UNCLEAR, Standing.UNCLEAR),

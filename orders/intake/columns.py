@@ -183,7 +183,7 @@ COLUMNS = (
         gettext_lazy("Unit price"),
         "含税单价 商品售价 成交价 产品单价 货品售价 "
         "单价 商品单价 价格 商品价格 宝贝单价 销售价 销售单价 成交单价 京东价 售价 unitprice price"
-        " lineitemprice itemprice itemcost 货品单价 实际单价",
+        " lineitemprice itemcost 货品单价 实际单价",
         "lines.unit_price",
         is_required=True,
         is_of_line=True,

@@ -20,6 +20,7 @@ _FILLER = re.compile(
     r"|县(?![城道政医级])|第[一二三四五六七八九十]+师(?=.{2,6}市))"
 )
 FAR = ("81", "82")
+_TAIWAN = "71"
 FAR_FILLER = re.compile(r"香港岛?|港岛|九龙(?!城)|新界|澳门半岛|氹仔|路环")
 _SUFFIXES = "区县市旗"
 _CITY_ENDS = f"{_SUFFIXES}州盟"
@@ -44,6 +45,10 @@ _TAIL_END = re.compile(r"[\d\s,，;；、()（）\-]")
 _TOWN = re.compile(r"[\u4e00-\u9fff]{1,4}(?:镇|街道|乡)")
 # After 县, 市 or 区 these make another word (县城, 市场, 区域).
 _NO_SUFFIX = re.compile(r"县(?:政府|医院|城(?!.{0,2}[镇乡街]))|市(?:场|政|民|立|府|中心|委)|区(?:域|政府|委)")
+# Divisions somewhere, and what people call a part of any town.
+_EVERYWHERE = re.compile(r"[市城江河湖关山][东南西北中内外]区|[新老旧]城区|城关区|开发区|工业区|新区")
+# Sub-districts of cities without districts that are called like districts elsewhere.
+SUBDISTRICTS = {"441900": "东城区 南城区 莞城区 万江区", "442000": "东区 西区 南区 北区 石岐区"}
 _SAME_WITH_SUFFIX = re.compile(r"市[中南北]区")
 
 
@@ -90,12 +95,27 @@ def locate(text: str, start: int, known: Divisions) -> Located:
         end = again.end
     if place.district[-1] in _SUFFIXES and text.startswith(place.district, start):
         return replace(located, end=start + len(place.district))
-    for city in known.provinces[place.province].cities.get(place.city, ()):
-        for after, meanings in forms(text, start, city.full, known.longest):
-            others = tuple(named.place for named in meanings if named.place not in (None, place))
-            if others and text[after - 1] in "区县" and not _PLACE.match(text, after):
-                return Located(None, start, (place, *(other for other in others if other)), scope=city)
+    others = _another(text, start, place, known)
+    if others:
+        return Located(None, start, (place, *others), scope=located.scope)
     return replace(located, end=end)
+
+
+def _another(text: str, start: int, place: Place, known: Divisions) -> tuple[Place, ...]:
+    """Other divisions, one of whose names stands right behind that of the place: then nobody knows which is meant."""
+    if place.code.startswith(_TAIWAN):
+        return ()  # the table has no districts of its cities, which are called like others
+    for after, meanings in forms(text, start, known.country.full, known.longest):
+        name = text[start:after]
+        if name[-1] not in _SUFFIXES or _PLACE.match(text, after) or name in SUBDISTRICTS.get(place.code, ""):
+            continue
+        others = tuple(named.place for named in meanings if named.place not in (None, place))
+        if name[-1] in "区县" and (near := tuple(other for other in others if other and other.city == place.city)):
+            return near
+        goes_on = _INSTITUTION.match(text, after) or _NO_SUFFIX.match(text, after - 1)
+        if others and len(name) > 2 and not goes_on and not _EVERYWHERE.fullmatch(name):
+            return tuple(other for other in others if other)
+    return ()
 
 
 def _once(text: str, start: int, known: Divisions, *, least_levels: int = 1) -> Located:

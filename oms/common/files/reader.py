@@ -52,12 +52,12 @@ _REMARK_BEHIND = re.compile(
     r"\s*[(（\[【](?![^)）\]】]*(?:退|积分|原价|税|成本|折|billing|账单))[^)）\]】]{1,20}[)）\]】]\s*[*＊]?$",
     re.IGNORECASE,
 )
-# Characters of headers as they are written in Taiwan and Hong Kong, by those of the mainland.
+# Characters of headers and states as they are written in Taiwan and Hong Kong, by those of the mainland.
 _SIMPLIFIED = str.maketrans(
     "單號訂編碼貨電話聯繫縣區鎮鄉詳細郵運費優惠積禮購實應總價額狀態時間備註註買賣會員網暱帳戶門幣種類關閉發後數規標題產項"
-    "稱顧單條碼遞寄處務機動點選擇組統計當庫倉儲際響應給開",
+    "稱顧單條碼遞寄處務機動點選擇組統計當庫倉儲際響應給開刪輸轉攬達簽還敗絕駁銷過無沒請揀結確認現轉辦準",
     "单号订编码货电话联系县区镇乡详细邮运费优惠积礼购实应总价额状态时间备注注买卖会员网昵账户门币种类关闭发后数规标题产项"
-    "称顾单条码递寄处务机动点选择组统计当库仓储际响应给开",
+    "称顾单条码递寄处务机动点选择组统计当库仓储际响应给开删输转揽达签还败绝驳销过无没请拣结确认现转办准",
 )
 # Invisible characters that copying from web pages and chats leaves in cells.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
@@ -74,9 +74,14 @@ class Refused(Exception):
         self.line = {"refused": reason, **details}
 
 
+def in_simplified(text: str) -> str:
+    """The text, of a header or a state, in simplified characters."""
+    return text.translate(_SIMPLIFIED)
+
+
 def header_key(header: str) -> str:
     """The header without case, spaces and punctuation, in simplified characters."""
-    return _NOISE.sub("", header).lower().translate(_SIMPLIFIED)
+    return in_simplified(_NOISE.sub("", header).lower())
 
 
 def header_keys(header: str) -> tuple[str, ...]:
