@@ -10,6 +10,7 @@ from oms.common.models import Ticket
 from orders.changing import chasing
 from orders.fulfilling import allocating
 from orders.models import Order, OrderEvent, SubOrder
+from orders.telling import events as telling
 from tests import factories, fakes, steps
 from tests.api.calls import ORDERS, change, errors_of
 
@@ -34,6 +35,13 @@ def warehouses_answer(answer):
 def news_of(order):
     kinds = ["cancel_requested", "cancelled", "cancel_granted", "cancel_not_granted"]
     return list(OrderEvent.objects.filter(order=order, kind__in=kinds).order_by("id").values_list("kind", flat=True))
+
+
+def webhooks_of(shop, order):
+    """The types of news that the seller's endpoint is told of how the cancellation ended."""
+    ids = list(OrderEvent.objects.filter(order=order).values_list("pk", flat=True))
+    told = {kind for _key, kind, _at, _data in telling.news_of(ids, shop.merchant.pk)}
+    return {kind for kind in told if kind.startswith("order.cancel_")}
 
 
 def test_what_no_warehouse_has_is_cancelled_at_once(api, shop):
@@ -74,6 +82,7 @@ def test_what_a_warehouse_has_is_asked_for_and_granted(api, shop):
     assert now["asked"][0]["answered_at"] is not None
     assert (now["asked_at"], now["deadline"]) == (told["asked_at"], told["deadline"])
     assert news_of(order) == ["cancel_requested", "cancelled", "cancel_granted"]
+    assert "order.cancel_granted" in webhooks_of(shop, order)
     # What was answered then is answered again, whatever became of it.
     again = change(api, "post", url, body, version=version, **key)
     assert (again.status_code, again.json()) == (202, asked.json())
@@ -91,6 +100,7 @@ def test_a_warehouse_that_is_too_late_refuses_and_the_order_can_be_cancelled_no_
     assert (now["state"], now["asked"][0]["state"]) == ("refused", "refused")
     assert now["asked"][0]["answered_at"] is not None
     assert news_of(order) == ["cancel_requested", "cancel_not_granted"]
+    assert "order.cancel_refused" in webhooks_of(shop, order)
     assert cancel(api, order).status_code == 409
     assert steps.broken_invariants() == []
 
