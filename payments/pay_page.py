@@ -12,10 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from oms.common.errors import OmsError
-from oms.common.models import Connection
-from orders.models import Order, OrderState
+from orders.models import ChangeSet, Order, OrderState
 from payments.models import Payment, PaymentState
-from payments.providers import PAGED, get_paged
+from payments.providers import PagedProvider, get_paged
 from payments.taking import differences, links, requesting, switching
 
 # While something is to be waited for, the page is loaded again so often.
@@ -52,22 +51,27 @@ def open_view(request: HttpRequest, token: str) -> HttpResponse:
     order = links.order_of(token)
     if order is None:
         raise Http404
-    payment = _shown(order)["payment"]
-    link = _paged(payment)
-    provider = get_paged(link.protocol) if link else None
-    if link is None or provider is None:
+    payment = _asked(order, differences.waiting(order))
+    provider = _paged(payment)
+    if payment is None or payment.connection is None or provider is None:
         return redirect("pay", token)
     back = reverse("pay", args=[token])
     back = f"{settings.PUBLIC_URL}{back}" if settings.PUBLIC_URL else request.build_absolute_uri(back)
     kind: Literal["page", "wap"] = "wap" if "Mobi" in request.headers.get("User-Agent", "") else "page"
     charge = requesting.charge_of(payment.pk)
-    return HttpResponseRedirect(provider.page(charge, link, kind, return_url=back))
+    return HttpResponseRedirect(provider.page(charge, payment.connection, kind, return_url=back))
 
 
-def _paged(payment: Payment | None) -> Connection | None:
-    """The connection of a payment that the buyer may make on a page of the provider's."""
+def _paged(payment: Payment | None) -> PagedProvider | None:
+    """The provider of a payment that the buyer may make on its own page."""
     link = payment.connection if payment and payment.state == PaymentState.PENDING else None
-    return link if link and link.protocol in PAGED else None
+    return get_paged(link.protocol) if link else None
+
+
+def _asked(order: Order, change: ChangeSet | None) -> Payment | None:
+    """The payment that the buyer is asked for, if any."""
+    is_waiting = order.state == OrderState.AWAITING_PAYMENT or change is not None
+    return switching.current(order) if is_waiting else None
 
 
 def _number(text: str) -> int:
@@ -77,7 +81,7 @@ def _number(text: str) -> int:
 def _shown(order: Order) -> dict[str, Any]:
     change = differences.waiting(order)
     is_waiting = order.state == OrderState.AWAITING_PAYMENT or change is not None
-    payment = switching.current(order) if is_waiting else None
+    payment = _asked(order, change)
     code = payment.pay_code if payment and payment.state == PaymentState.PENDING else ""
     others = [link for link in switching.choices() if not payment or link.pk != payment.connection_id]
     return {

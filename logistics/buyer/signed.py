@@ -5,11 +5,9 @@ from collections.abc import Collection
 from django.utils.translation import gettext_lazy as _
 
 from logistics.buyer import links
-from oms.common.messages import writing
 from oms.common.messages.kinds import MessageKind, register_message_kind
 from oms.common.models import MessageTemplate, MessageWay
-from orders.changing.telling import mail_of, named, phone_of
-from orders.models import InvoiceRequest, SubOrder
+from orders.changing.telling import tell_of_parts
 
 # No SMS among the defaults: each costs money, and staff may add a template.
 SIGNED = register_message_kind(
@@ -42,21 +40,4 @@ def ask_for_review(sub_order_ids: Collection[int]) -> None:
     """Ask the buyers of these sub-orders, each once. One statement where no template is switched on, else a few."""
     if not sub_order_ids or not MessageTemplate.objects.filter(kind=SIGNED.code, is_active=True).exists():
         return
-    parts = list(
-        SubOrder.objects.filter(pk__in=sub_order_ids)
-        .select_related("order")
-        .prefetch_related("lines__order_line")
-        .order_by("id")
-    )
-    asked = {one.order_id: one for one in InvoiceRequest.objects.filter(order__in=[part.order_id for part in parts])}
-    writing.write(SIGNED, [_news(part, asked.get(part.order_id)) for part in parts])
-
-
-def _news(part: SubOrder, asked: InvoiceRequest | None) -> writing.News:
-    order = part.order
-    values = {
-        "goods": named(line.order_line.name for line in part.lines.all()),
-        "link": links.address_of(order),
-        "order": order.external_number,
-    }
-    return writing.News(part.number, values, mail_of(order, asked), phone_of(order), about_id=order.pk)
+    tell_of_parts(SIGNED, sub_order_ids, lambda part: links.address_of(part.order))

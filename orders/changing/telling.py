@@ -1,6 +1,6 @@
 """What buyers are told of changes of their orders, and where they can be reached."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.messages import writing
 from oms.common.messages.kinds import MessageKind, register_message_kind
 from oms.common.models import MessageWay
-from orders.models import InvoiceRequest, Order, OrderEvent, SubOrderLine
+from orders.models import InvoiceRequest, Order, OrderEvent, SubOrder, SubOrderLine
 
 _ORDER = _("number of the order at the shop")
 CANCELLED = register_message_kind(
@@ -78,6 +78,25 @@ def tell_units_cancelled(order_id: int, sub_order_ids: Collection[int]) -> None:
     for name, count in rows.values_list("order_line__name", "quantity"):
         units[name] = units.get(name, 0) + count
     tell_units(order_id, units)
+
+
+def tell_of_parts(kind: MessageKind, sub_order_ids: Collection[int], link_of: Callable[[SubOrder], str]) -> None:
+    """Tell the buyers of these sub-orders what the kind of message says of their goods, with a link, each once."""
+    parts = list(
+        SubOrder.objects.filter(pk__in=sub_order_ids)
+        .select_related("order")
+        .prefetch_related("lines__order_line")
+        .order_by("id")
+    )
+    asked = {one.order_id: one for one in InvoiceRequest.objects.filter(order__in=[part.order_id for part in parts])}
+    writing.write(kind, [_of_part(part, link_of(part), asked.get(part.order_id)) for part in parts])
+
+
+def _of_part(part: SubOrder, link: str, asked: InvoiceRequest | None) -> writing.News:
+    order = part.order
+    goods = named(line.order_line.name for line in part.lines.all())
+    values = {"goods": goods, "link": link, "order": order.external_number}
+    return writing.News(part.number, values, mail_of(order, asked), phone_of(order), about_id=order.pk)
 
 
 def tell_units(order_id: int, units: Mapping[str, int]) -> None:

@@ -109,12 +109,12 @@ def _another(text: str, start: int, place: Place, known: Divisions) -> tuple[Pla
         name = text[start:after]
         if name[-1] not in _SUFFIXES or _PLACE.match(text, after) or name in SUBDISTRICTS.get(place.code, ""):
             continue
-        others = tuple(named.place for named in meanings if named.place not in (None, place))
-        if name[-1] in "区县" and (near := tuple(other for other in others if other and other.city == place.city)):
+        others = tuple(other for named in meanings if (other := named.place) and other != place)
+        if name[-1] in "区县" and (near := tuple(other for other in others if other.city == place.city)):
             return near
         goes_on = _INSTITUTION.match(text, after) or _NO_SUFFIX.match(text, after - 1)
         if others and len(name) > 2 and not goes_on and not _EVERYWHERE.fullmatch(name):
-            return tuple(other for other in others if other)
+            return others
     return ()
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from oms.common.masking import describe
 from oms.common.models import FactState, InboundFact, Team, Topic
 from oms.common.work import clock, keeping, nudging, remembering
 from oms.common.work.claiming import BACK_OFF, Stage
+from oms.common.work.news import News
 
 logger = logging.getLogger(__name__)
 
@@ -84,19 +85,6 @@ MESSAGE_UNREADABLE = tickets.register_kind(
         remedies=gettext_lazy("Once the adapter understands it, apply it again; or discard it."),
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """A fact as an adapter understood it: `key` is the other side's own, `subject` the number by which it knows what
-    it is about. `body` holds no personal data; `raw` is the message, which is kept sealed."""
-
-    key: str
-    kind: str
-    subject: str
-    occurred_at: datetime
-    body: Mapping[str, Any] = field(default_factory=dict)
-    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection as database
 
@@ -12,10 +12,8 @@ from oms.common.models import Topic
 from oms.common.postgresql.preparing import fetch_prepared
 from oms.common.secrecy import seal
 from oms.common.work import remembering
+from oms.common.work.news import News
 from oms.common.work.together import Together
-
-if TYPE_CHECKING:
-    from oms.common.work.facts import News
 
 _STORE = """
     INSERT INTO common_inboundfact
@@ -36,7 +34,7 @@ class _Told(NamedTuple):
 
     connection_id: int
     topic: Topic
-    news: "Sequence[News]"
+    news: Sequence[News]
     noted: remembering.Noted | None
 
     @property
@@ -44,7 +42,7 @@ class _Told(NamedTuple):
         return {key_of(item.key) for item in self.news}
 
 
-def store(connection_id: int, topic: Topic, news: "Sequence[News]") -> set[str]:
+def store(connection_id: int, topic: Topic, news: Sequence[News]) -> set[str]:
     """Store facts whose keys are new; returns these keys. Where something was said without asking, nothing is stored
     unless it is still so (see `remembering`), and outside a transaction other threads' facts may go with them."""
     told = _Told(connection_id, topic, news, remembering.noted())
