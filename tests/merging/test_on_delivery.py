@@ -48,6 +48,14 @@ def sent() -> Shipment:
     return Shipment.objects.exclude(state="cancelled").get()
 
 
+def paid_for() -> Shipment:
+    """Their one parcel, signed for, with its cash in the books."""
+    parcel = sent()
+    steps.scan(parcel, "collected", "signed")
+    factories.run(balancing.run)
+    return parcel
+
+
 def remit(source: BillSource, *rows: tuple[str, str, str], name: str = "a.csv") -> None:
     """The carrier remits these: waybill, number of the order, amount; without a fee."""
     lines = [
@@ -93,9 +101,7 @@ def test_one_parcels_cash_is_told_to_the_carrier_and_the_warehouse_and_booked_fo
 
 def test_a_row_of_the_remittance_stands_for_all_its_payments_and_the_bank_for_the_row(shop):
     one, other = two(shop)
-    parcel = sent()
-    steps.scan(parcel, "collected", "signed")
-    factories.run(balancing.run)
+    parcel = paid_for()
     source = source_of(parcel)
 
     remit(source, (parcel.waybill_number or "", "", "47.50"))
@@ -120,9 +126,7 @@ def test_a_row_of_the_remittance_stands_for_all_its_payments_and_the_bank_for_th
 
 def test_the_number_of_one_of_the_orders_finds_the_cash_of_all(shop):
     one, other = two(shop)
-    parcel = sent()
-    steps.scan(parcel, "collected", "signed")
-    factories.run(balancing.run)
+    parcel = paid_for()
 
     remit(source_of(parcel), ("NOT-OURS", one.order.external_number, "47.50"))
 
@@ -134,9 +138,7 @@ def test_the_number_of_one_of_the_orders_finds_the_cash_of_all(shop):
 
 def test_less_or_more_than_all_of_it_is_a_difference(shop):
     two(shop)
-    parcel = sent()
-    steps.scan(parcel, "collected", "signed")
-    factories.run(balancing.run)
+    parcel = paid_for()
 
     remit(source_of(parcel), (parcel.waybill_number or "", "", "16.00"))
 
@@ -152,9 +154,7 @@ def test_less_or_more_than_all_of_it_is_a_difference(shop):
 
 def test_a_row_that_comes_before_one_of_the_orders_is_booked_is_matched_once_that_is(shop):
     one, other = two(shop)
-    parcel = sent()
-    steps.scan(parcel, "collected", "signed")
-    factories.run(balancing.run)
+    parcel = paid_for()
     later = Payment.objects.filter(sub_order=other)
     entry = LedgerEntry.objects.filter(subject=f"payment:{later.get().pk}")
     row = later.values().get()
@@ -178,9 +178,7 @@ def test_a_row_that_comes_before_one_of_the_orders_is_booked_is_matched_once_tha
 
 def test_a_missed_payment_of_the_parcel_is_missed_no_longer_once_the_row_is_there(shop):
     two(shop)
-    parcel = sent()
-    steps.scan(parcel, "collected", "signed")
-    factories.run(balancing.run)
+    parcel = paid_for()
     Payment.objects.update(captured_at="2026-01-10T10:00:00+08:00")
     source = source_of(parcel)
     remit(source, ("ELSEWHERE", "", "1.00"))
