@@ -33,7 +33,7 @@ test: .venv/test.stamp
 ifeq ($(TESTS),)
 	# Those that start processes of their own and wait for them have the machine to themselves.
 	@status=0; set -x; \
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --ignore=tests/end_to_end $(ARGS) || status=1; \
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --max-worker-restart 1 --ignore=tests/end_to_end $(ARGS) || status=1; \
 	$(BIN)/python -m pytest tests/end_to_end $(ARGS) || status=1; \
 	exit $$status
 else

@@ -33,6 +33,10 @@ os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("ORDER_NUMBER_KEY", "tests")
 # What tests write need not outlive the machine; processes that are killed lose nothing by it.
 postgres.SETTINGS["fsync"] = "off"
+# How PostgreSQL goes about a statement must not depend on when it last came to look at the tables, which hold nothing
+# that it can see while a test is under way; a statement that goes about it badly ends with its text.
+postgres.SETTINGS["autovacuum"] = "off"
+postgres.SETTINGS["statement_timeout"] = "120s"
 attach()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -53,6 +57,14 @@ from tests import factories, pristine, standing, template_database  # noqa: E402
 def pytest_configure(config: pytest.Config) -> None:
     """The static files are not collected for tests; whitenoise need not say so."""
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What fails is said at once: a run that is ended before its time says no more."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        reason = report.longreprtext.strip().splitlines()[-1:]
+        print(f"\nFAILED {report.nodeid} ({report.when})", *reason, sep="\n", flush=True)
 
 
 @pytest.fixture(scope="session")

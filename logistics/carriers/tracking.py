@@ -103,12 +103,16 @@ def _lock(shipment_ids: Iterable[int]) -> Collection[int]:
 
 @dataclass(slots=True)
 class _Held:
-    """Locked parcels by id, with the warehouse orders that they are of, and the sub-orders (ids) that they bring to
-    buyers."""
+    """Locked parcels by id, with the warehouse orders that they are of, and which sub-orders' goods (shipment_id,
+    sub_order_id) they bring to buyers."""
 
     parcels: dict[int, "_Parcel"]
     works: dict[int, Work]
-    sub_orders: list[int]
+    brought: list[tuple[int, int]]
+
+    @property
+    def sub_orders(self) -> list[int]:
+        return list(dict.fromkeys(sub_order_id for _parcel, sub_order_id in self.brought))
 
 
 @dataclass(slots=True)
@@ -140,7 +144,7 @@ def _follow(held: _Held, fresh: Collection[int]) -> None:
     for key, state in _states_of(held.parcels).items():
         held.parcels[key].state = state
     _write(held.parcels.values())
-    _tell(fresh)
+    _tell(fresh, held.brought)
     returning.tell(fresh)
     _leave(held)
     returning.follow(held.parcels)
@@ -157,18 +161,19 @@ def _hold(shipment_ids: Sequence[int]) -> _Held:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT p.sub_order_id FROM ({SUB_ORDERS_OF}) AS p JOIN logistics_shipment h ON h.id = p.shipment_id
+            SELECT p.shipment_id, p.sub_order_id
+            FROM ({SUB_ORDERS_OF}) AS p JOIN logistics_shipment h ON h.id = p.shipment_id
             WHERE h.direction <> '{Direction.RETURN}' ORDER BY p.sub_order_id
             """,
             {"ids": ids},
         )
-        sub_orders = list(dict.fromkeys(key for (key,) in cursor.fetchall()))
+        brought = cursor.fetchall()
         cursor.execute(
             "SELECT DISTINCT warehouse_order_id FROM logistics_shipment"
             " WHERE id = ANY(%s::bigint[]) AND warehouse_order_id IS NOT NULL",
             [ids],
         )
-        held = works.lock([key for (key,) in cursor.fetchall()], others=sub_orders)
+        held = works.lock([key for (key,) in cursor.fetchall()], others=[sub_order for _key, sub_order in brought])
         cursor.execute(
             """
             SELECT id, warehouse_order_id, state, left_at IS NOT NULL FROM logistics_shipment
@@ -179,7 +184,7 @@ def _hold(shipment_ids: Sequence[int]) -> _Held:
         parcels = {
             key: _Parcel(key, work, ShipmentState(state), has_left) for key, work, state, has_left in cursor.fetchall()
         }
-    return _Held(parcels, held, sub_orders)
+    return _Held(parcels, held, brought)
 
 
 def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
@@ -270,28 +275,28 @@ def _write(parcels: Iterable[_Parcel]) -> None:
         )
 
 
-def _tell(scan_ids: Iterable[int]) -> None:
+def _tell(scan_ids: Iterable[int], brought: Collection[tuple[int, int]]) -> None:
     """Put the scans on the timeline, as the buyer may read them; those of the way back are told apart."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH scan AS (
-                SELECT id, shipment_id, state, text, location FROM logistics_trackingevent
-                WHERE id = ANY(%(scans)s::bigint[]) AND state IN ({listed(kinds.SCANS)})
-            ), parcel AS (
-                SELECT p.* FROM (SELECT coalesce(array_agg(shipment_id), '{{}}') AS ids FROM scan) AS of_scans
-                CROSS JOIN LATERAL ({SUB_ORDERS_OF.replace("%(ids)s::bigint[]", "of_scans.ids")}) AS p
-            )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
             SELECT s.order_id, s.id, a.state, '{ActorKind.CARRIER}', c.code,
                 jsonb_build_object('number', s.number, 'waybill', h.waybill_number, 'text', a.text,
                     'location', a.location)
-            FROM scan a JOIN logistics_shipment h ON h.id = a.shipment_id AND h.direction <> '{Direction.RETURN}'
+            FROM logistics_trackingevent a JOIN logistics_shipment h ON h.id = a.shipment_id
             JOIN logistics_carrier c ON c.id = h.carrier_id
-            JOIN parcel p ON p.shipment_id = h.id JOIN orders_suborder s ON s.id = p.sub_order_id
+            JOIN unnest(%(parcels)s::bigint[], %(sub_orders)s::bigint[]) AS p(shipment_id, sub_order_id)
+                ON p.shipment_id = h.id
+            JOIN orders_suborder s ON s.id = p.sub_order_id
+            WHERE a.id = ANY(%(scans)s::bigint[]) AND a.state IN ({listed(kinds.SCANS)})
             ORDER BY a.id, s.id
             """,
-            {"scans": array(scan_ids)},
+            {
+                "scans": array(scan_ids),
+                "parcels": array(key for key, _sub_order in brought),
+                "sub_orders": array(sub_order_id for _key, sub_order_id in brought),
+            },
         )
 
 
