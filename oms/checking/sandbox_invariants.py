@@ -53,7 +53,7 @@ INVARIANTS = (
         SELECT 'pick-up', u.id FROM ({_OF_RETURNS}) AS u WHERE u.connection_id NOT IN ({_INNER})
         UNION ALL
         SELECT 'payment', p.id FROM {Payment._meta.db_table} p LEFT JOIN {_LINK} c ON c.id = p.connection_id
-        WHERE p.order_id IN ({_ORDERS}) AND c.id NOT IN ({_INNER})
+        WHERE p.order_id IN ({_ORDERS}) AND c.code <> '{sandboxes.PAYMENTS}' AND c.protocol <> '{BY_HAND}'
            OR c.code = '{sandboxes.PAYMENTS}' AND p.order_id NOT IN ({_ORDERS})
         """,
     ),
