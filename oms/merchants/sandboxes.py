@@ -5,7 +5,7 @@ connections of this module, which lead nowhere (`oms.checking.sandbox_invariants
 ledger, its work on no board of staff.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import BooleanField, Q, QuerySet
@@ -14,6 +14,7 @@ from django.db.models.expressions import RawSQL
 from oms.common.models import Connection, SystemKind
 from oms.merchants.models import Channel, Merchant
 
+_Rows = TypeVar("_Rows", bound="QuerySet[Any]")
 SUFFIX = "-TEST"
 PROTOCOL = "sandbox"
 WAREHOUSES, CARRIER, PAYMENTS = "test-warehouses", "test-carrier", "test-payments"
@@ -117,7 +118,7 @@ def is_real(label: str) -> Any:
     return ~Q(**{f"{path.removesuffix('__merchant')}__in": channels})
 
 
-def real(rows: QuerySet[Any]) -> QuerySet[Any]:
+def real(rows: _Rows) -> _Rows:
     """These rows without those of sandboxes."""
     label = rows.model._meta.label_lower
     return rows.filter(is_real(label)) if label in LABELS else rows
