@@ -20,10 +20,11 @@ _HALF_WIDTH = {
 _PHONE = re.compile(
     r"""(?<![\dA-Za-z*-])(?:
         (?:[(（]?(?:\+|00)?\s?86[)）]?[-\s]*)?
-        (?:1[3-9]\d[-\s]?\d{4}[-\s]?\d{4} | [(（]?0\d{2,3}[)）]?[-\s]?\d{4}[-\s]?\d{3,4})
+        (?:0?1[3-9]\d{_GAP}\d{4}{_GAP}\d{4} | [(（\[【]?0\d{2,3}[)）\]】]?[-\s]?\d{4}[-\s]?\d{3,4})
         | [48]00[-\s]?\d{3}[-\s]?\d{4}
         | [(（]?(?:\+|00)\s?(?:85[23]|886)[)）]?[-\s]*\d[\d\s-]{6,11}\d
-    )(?:\s?(?:转|分机号?|ext\.?|\#|-)\s?[:：]?\s?\d{1,6}|\s?\[\d{1,6}\]|,\d{3,4}(?=\s*$))?(?![\d*号室楼栋])""",
+    )(?:\s?[,，;；]?\s?(?:转|分机号?|ext\.?|\#|-)\s?[:：=]?\s?\d{1,6}|\s?\[\d{1,6}\]|,\d{3,4}(?=\s*$))?(?![\d*号室楼栋])
+    (?:\s?[(（]?(?:同?微信(?:同号|同步)|同微信|[vV]信同号)[)）]?)?""".replace("{_GAP}", r"[-\s.·\u2010-\u2015\u2043]?"),
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )
 _LABELS = {
@@ -42,7 +43,7 @@ _LABELS = {
 _ANY_LABEL = f"({'|'.join(sorted(_LABELS, key=len, reverse=True))})"
 # A label has a colon or brackets; without, it stands apart.
 _LABEL = re.compile(
-    rf"[\[【(（「]\s*{_ANY_LABEL}\s*[\]】)）」]\s*[:：]?\s*|{_ANY_LABEL}\s*[:：]\s*"
+    rf"[\[【(（「]\s*{_ANY_LABEL}\s*[\]】)）」]\s*[:：]?\s*|{_ANY_LABEL}\s*[:：=]\s*"
     rf"|(?:^|(?<=[\s,，;；])){_ANY_LABEL}(?:\s+|(?=\d))"
 )
 # A label glued to a name: 收件人张伟.
@@ -50,9 +51,16 @@ _GLUED_LABEL = re.compile(
     rf"(?<![\u4e00-\u9fff])({'|'.join(word for word, kind in _LABELS.items() if kind == 'name')})"
     r"([\u4e00-\u9fff·]{2,8})(?=[\s,，;；、\d]|$)"
 )
+# 收：张伟 is such a label, too.
+_RECEIVER = re.compile(
+    r"(?<![\u4e00-\u9fffA-Za-z])(?:[收致给]|TO|To|to)\s*[:：]\s*([\u4e00-\u9fff·]{2,8})(?=[\s,，;；、\d]|$)"
+)
+# A title apart from the name before it, and a name or a phone in brackets of its own.
+_TITLE_APART = re.compile(r"(?<=[\u4e00-\u9fff])\s+(?=(?:先生|女士|小姐|老师|同学|师傅)(?:[\s,，;；\d(（【]|$))")
+_BRACKETED = re.compile(r"[【〔「\[]\s*([^【〔「\[\]】〕」]{2,24})\s*[】〕」\]]")
 # What people write before all of it in a chat: 麻烦寄到…, 寄：…, 收件信息 ….
 _LEAD = re.compile(
-    r"(?:麻烦|劳驾|请|帮我|帮忙|您|你)*(?:(?:邮?寄|发货?|送货?|快递)(?:往|到|至|给)|(?:收[件货]|寄件)人?信息|寄(?=[:：]))"
+    r"(?:麻烦|劳驾|请|帮我|帮忙|您|你)*(?:(?:邮?寄|发货?|送货?|快递)(?:往|到|至|给)|(?:收[件货]|寄件)人?信息|[寄收送](?=[:：]))"
     r"[\s:：,，]*"
 )
 _RECEIVES = re.compile(r"\s*[(（]?\s*(?:亲收|亲启|签收|代收|收)\s*[)）]?\s*$")
@@ -83,7 +91,8 @@ _TIBETAN = (
 )
 _TITLE = "(?:先生|女士|小姐|老师|经理|总|师傅|同学|阿姨|医生|主任)"
 _PERSON = re.compile(
-    rf"(?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,3}}|(?:{_COMPOUND}|[{_SURNAMES}]){_TITLE}"
+    rf"(?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}{_TITLE}?|[{_SURNAMES}][\u4e00-\u9fff]{{1,3}}"
+    rf"|(?:{_COMPOUND}|[{_SURNAMES}][\u4e00-\u9fff]{{0,2}}){_TITLE}"
     r"|[小阿老][\u4e00-\u9fff]{1,2}|[\u4e00-\u9fff]{1,6}·[\u4e00-\u9fff]{1,8}"
     rf"|(?:{_TIBETAN}){{2}}"
 )
@@ -108,6 +117,8 @@ _NO_PERSON = re.compile(
 # Characters that end short names of people too.
 _NAME_TOO = "园城里楼庭堂坊苑道院"
 _EDGE = " ,，;；、|/"
+# 0592-5512345/6 is two numbers: the other one's digit is no house's.
+_OTHER_LINE = re.compile(r"^/\d{1,4}(?!\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +136,11 @@ def split_contact(text: str, is_place: Callable[[str], bool]) -> Contact:
     """Take the text apart; what is not certainly name, phone or label stays in the address. `is_place` tells whether a
     word is the name of a division."""
     plain = _INVISIBLE.sub("", text).translate(_HALF_WIDTH).strip()
+    plain = _TITLE_APART.sub("", plain)
+    plain = _RECEIVER.sub(lambda found: f"收件人:{found[1]}" if _is_person(found[1], is_place) else found[0], plain)
     if lead := _LEAD.match(plain):
         plain = plain[lead.end() :]
+    plain = _bare(plain, is_place)
     plain = _RECEIVES_APART.sub("", plain)
     plain = _NAMED_IN_BRACKETS.sub(
         lambda found: f" {found[1]}收 " if _is_person(found[1], is_place) else found[0], plain
@@ -155,6 +169,17 @@ def split_contact(text: str, is_place: Callable[[str], bool]) -> Contact:
     if not name:
         address, name = _without_receiver(address, is_place)
     return Contact(address.strip(" ,，;；、|"), name, phone, postcode)
+
+
+def _bare(text: str, is_place: Callable[[str], bool]) -> str:
+    """The text without the brackets round a phone, and round the name beside it: 【张三丰】【13800001111】."""
+    found = list(_BRACKETED.finditer(text))
+    is_phone = [phones.normal_form(one[1]) is not None and len(one[1]) >= 7 for one in found]
+    for i, one in reversed(list(enumerate(found))):
+        is_beside = any(is_phone[max(0, i - 1) : i + 2]) and _is_person(one[1], is_place)
+        if is_phone[i] or is_beside:
+            text = f"{text[: one.start()]} {one[1]} {text[one.end() :]}"
+    return text
 
 
 def _labelled(text: str) -> dict[str, str]:
@@ -193,7 +218,8 @@ def _without_phone(text: str, is_place: Callable[[str], bool] | None) -> tuple[s
         number = phones.normal_form(found[0])
         if number is None:
             continue
-        before, after = text[: found.start()].rstrip(" ,，;；、|/(（:："), text[found.end() :].lstrip(" ,，;；、|/)）")
+        before, after = text[: found.start()].rstrip(" ,，;；、|/(（:："), text[found.end() :].lstrip(" ,，;；、|)）")
+        after = _OTHER_LINE.sub(r"(\g<0>)", after, count=1).lstrip(_EDGE)
         name = ""
         if is_place is not None:
             before, after, name = _beside(before, after, is_place)
