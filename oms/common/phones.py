@@ -20,7 +20,7 @@ _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _DASHES = re.compile("[\u02d7\u058a\u05be\u1806\u2010-\u2015\u2043\u207b\u208b\u2212\u2500\u2501\u30fc\ufe58\ufe63]")
 _PLAIN = re.compile(r"1[3-9]\d{9}", re.ASCII)
 _EXTENSION = re.compile(
-    r"[\s,，、]*(?:[(\[]?(?:-?转接?-?|;?(?:分机号?码?|ext(?:ension)?\.?|x)|#|\*|,|;)\s*[:=]?|-|\[)\s*(\d{1,6})[\])]?$",
+    r"[\s,，、]*(?:[(\[]?(?:-?转接?-?|;?(?:转?分机号?码?|ext(?:ension)?\.?|x)|#|\*|,|;)\s*[:=]?|-|\[|\((?=\d{3}))\s*(\d{1,6})[\])]?$",
     re.ASCII | re.IGNORECASE,
 )
 # What some write behind the number: that it serves for WeChat as well, or that it may be rung.
@@ -30,8 +30,8 @@ _BEHIND = re.compile(
 _BRACKETS = str.maketrans("【】〔〕", "[][]")
 # What some write into the number's own field before it.
 _LABEL = re.compile(
-    r"^(?:(?:联系|收[货件]人?)?(?:手机号码|电话号码|手机号?|电话|tel(?:ephone)?|mobile|phone|虚拟号码?|隐私号码?)\.?\s*:?|[☎☏✆📞📱])"
-    r"\s*(?=[\d+(\[])",
+    r"^(?:(?:联系|收[货件]人?)?(?:(?:手机号码|电话号码|手机号?|电话|方式|tel(?:ephone)?|mobile|phone|虚拟号码?|隐私号码?)"
+    r"[./]?\s*)+:?|[☎☏✆📞📱])\s*(?=[\d+(\[])",
     re.IGNORECASE,
 )
 # Left of a list or a sentence that the number stood in.

@@ -36,7 +36,7 @@ COLUMNS = (
         "原始订单号 电商单号 电商订单号 外部交易号 来源单号 来源订单号 客户订单号 商城订单号"
         " 渠道单号 订单号 订单编号 外部单号 外部订单号 平台单号 平台订单号 原始单号 交易编号 交易号 主订单编号 主订单号"
         " 订单id 平台订单编号 网店订单号 线上订单号 线上单号 店铺单号 单号 订单编码 交易单号 orderno"
-        " ordernumber orderid order externalnumber amazonorderid",
+        " ordernumber orderid order externalnumber amazonorderid order#",
         "external_number",
         is_required=True,
     ),
@@ -57,8 +57,8 @@ COLUMNS = (
         gettext_lazy("Recipient"),
         "收货联系人姓名 收件联系人姓名 顾客姓名 联系人 联系人姓名 contactname "
         "收货人 收件人 收货人姓名 收件人姓名 收货姓名 姓名 客户姓名 收件姓名 recipient recipientname"
-        " consignee name receiver receivername shiptoname shipname shippingname 收货联系人 收件联系人 收件者 收货者"
-        f" {_of_recipient('名称')} 收件者姓名 收货者姓名",
+        " consignee name receiver receivername shiptoname shipname deliveryname shippingname"
+        f" 收货联系人 收件联系人 收件者 收货者 收件者姓名 收货者姓名 {_of_recipient('名称')}",
         "recipient.name",
         is_required=True,
         instead=("first_name", "last_name", "billing_first_name", "billing_last_name"),
@@ -72,7 +72,7 @@ COLUMNS = (
         " 移动电话 固话"
         f" {_of_recipient('手机', '手机号', '手机号码', '电话', '电话号码', '联系电话', '联系方式', '固话', '座机')}"
         " recipientphone receiverphone receivermobile phone mobile mobilephone tel telephone"
-        " shippingphone phoneshipping shipphonenumber shipphone shiptophone phone# 行动电话",
+        " shippingphone phoneshipping shipphonenumber shipphone shiptophone deliveryphone phone# 行动电话",
         "recipient.phone",
         is_required=True,
         instead=("billing_phone",),
@@ -88,7 +88,7 @@ COLUMNS = (
         "province",
         gettext_lazy("Province"),
         f"省 省份 {_of_recipient('省', '省份', '省市')} 所在省 所在省份 省名称 province state"
-        " shipstate shiptostate shippingprovincename"
+        " shipstate shiptostate deliverystate shippingprovincename"
         " shippingprovince statenameshipping shippingstatename stateshipping shippingstate statecodeshipping"
         " shippingstatecode",
         "recipient.province",
@@ -97,7 +97,7 @@ COLUMNS = (
         "city",
         gettext_lazy("City"),
         f"市 城市 {_of_recipient('市', '城市')} 地市 地级市 所在市 所在城市 城市名称 city"
-        " shipcity shiptocity shippingcity cityshipping shippingsuburb",
+        " shipcity shiptocity deliverycity shippingcity cityshipping shippingsuburb",
         "recipient.city",
     ),
     Column(
@@ -150,10 +150,10 @@ COLUMNS = (
         "sku",
         gettext_lazy("SKU"),
         # The seller's own codes first, which the file may name beside the platform's.
-        "商家sku编码 商家skuid 商家sku 商家编码规格维度 sellersku merchantsku 商家编码 供应商商品编码 外部编码 规格编码"
-        " sku编码 sku skucode productsku itemsku lineitemsku 商品sku 商品sku编码 产品sku 产品sku编码 物料编码 物料号"
-        " 物料代码 货号 商品货号 货品编码 货品编号 货品代码 产品编码 产品代码 商品代码 商品编码 productcode"
-        " itemno itemnumber item itemcode skuid",
+        "商家sku编码 商家skuid 商家sku 商家编码规格维度 sellersku merchantsku 卖家sku sku货号 商家编码 供应商商品编码"
+        " 外部编码 规格编码 sku编码 sku skucode productsku itemsku lineitemsku 商品sku 商品sku编码 产品sku 产品sku编码"
+        " 物料编码 物料号 物料代码 货号 商品货号 货品编码 货品编号 货品代码 产品编码 产品代码 商品代码 商品编码"
+        " productcode itemno itemnumber item itemcode skuid",
         "lines.sku",
         is_required=True,
         is_of_line=True,
@@ -180,7 +180,7 @@ COLUMNS = (
         gettext_lazy("Quantity"),
         "购买数 购买量 订单数量 订单件数 产品数量 sku数量 qtyordered quantityordered "
         "数量 商品数量 购买数量 订购数量 宝贝数量 件数 下单数量 销售数量 成交数量 货品数量 订货数量 采购数量"
-        " 购买件数 商品件数 sku件数 quantity qty count units lineitemquantity quantitypurchased productqty",
+        " 购买件数 商品件数 sku件数 应履约件数 quantity qty count units lineitemquantity quantitypurchased productqty",
         "lines.quantity",
         is_required=True,
         is_of_line=True,
@@ -223,7 +223,7 @@ COLUMNS = (
         gettext_lazy("Freight"),
         "物流费用 物流费 实收运费 "
         "运费 邮费 邮资 快递费 运费金额 配送费 买家应付邮费 订单运费 freight shipping shippingfee shippingcost"
-        " ordershippingamount",
+        " ordershippingamount shippingrate deliveryamount",
         "freight_amount",
     ),
     Column(
@@ -247,10 +247,11 @@ COLUMNS = (
     Column(
         "payable_amount",
         gettext_lazy("Payable"),
-        "订单总金额 应收 实际付款 实际付款金额 买家实付 买家实付款 "
-        "应付金额 应付款 实付金额 实付款 实付 订单金额 订单应付金额 订单实付金额 用户实付金额 买家实付金额"
-        " 买家实际支付金额 用户应付金额 付款金额 支付金额 实际支付金额 总金额 payable payableamount total"
-        " amount ordertotal grandtotal ordertotalamount 订单实际支付金额 应收金额 应收款 合计 合计金额",
+        # What the buyer paid first, before what the order cost.
+        "实际付款 实际付款金额 买家实付 买家实付款 买家实付金额 用户实付金额 买家实际支付金额 实付金额 实付款 实付"
+        " 订单实付金额 订单实际支付金额 实际支付金额 应付金额 应付款 订单应付金额 用户应付金额 应收 应收金额 应收款"
+        " 付款金额 支付金额 订单总金额 订单金额 总金额 payable payableamount total amount ordertotal grandtotal"
+        " ordertotalamount 合计 合计金额",
         "payable_amount",
     ),
     Column(
@@ -284,7 +285,7 @@ COLUMNS = (
         gettext_lazy("Remark"),
         "买家要求 订单留言 送货要求 配送要求 "
         "买家留言 买家备注 客户留言 用户备注 客户备注 留言 备注 订单备注 remark note customernote buyernote"
-        " comment message customermessage buyermessage",
+        " comment message customermessage buyermessage notefromcustomer",
         "remark",
     ),
     Column(

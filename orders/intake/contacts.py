@@ -35,7 +35,8 @@ _LABELS = {
         " 收货人手机 收件人手机 手机号 手机 电话 Tel TEL tel Mobile",
         "region": "所在地区 所在地 所在区域 省市区县 省市区 省份城市 地区 区域 省份 城市 区县",
         "address": "收货详细地址 详细收货地址 收货人地址 收件人地址 详细地址 收货地址 收件地址 街道地址"
-        " 邮寄地址 联系地址 送货地址 寄送地址 配送地址 地址",
+        " 邮寄地址 联系地址 送货地址 寄送地址 配送地址 新地址 现地址 我的地址 家庭地址 公司地址 地址是 收货地址是"
+        " 收件地址是 详细 地址",
         "postcode": "邮政编码 邮编",
     }.items()
     for word in words.split()
@@ -45,6 +46,11 @@ _ANY_LABEL = f"({'|'.join(sorted(_LABELS, key=len, reverse=True))})"
 _LABEL = re.compile(
     rf"[\[【(（「]\s*{_ANY_LABEL}\s*[\]】)）」]\s*[:：]?\s*|{_ANY_LABEL}\s*[:：=]\s*"
     rf"|(?:^|(?<=[\s,，;；])){_ANY_LABEL}(?:\s+|(?=\d))"
+)
+# Of parts of a region each with its label (省：湖南省 市：衡阳市) one label is enough, and 地址 needs no colon.
+_PART_LABEL = re.compile(r"(?<![\u4e00-\u9fffA-Za-z])(?:省份?|城?市|区县|[区县])\s*[:：]\s*(?=[\u4e00-\u9fff]{2})")
+_GLUED_ADDRESS = re.compile(
+    r"(?:^|(?<=[\s,，;；。]))((?:收货|收件|详细|邮寄)?地址)(?=[\u4e00-\u9fff]{2})(?!地址|是[:：])"
 )
 # A label glued to a name: 收件人张伟.
 _GLUED_LABEL = re.compile(
@@ -60,7 +66,7 @@ _TITLE_APART = re.compile(r"(?<=[\u4e00-\u9fff])\s+(?=(?:先生|女士|小姐|�
 _BRACKETED = re.compile(r"[【〔「\[]\s*([^【〔「\[\]】〕」]{2,24})\s*[】〕」\]]")
 # What people write before all of it in a chat: 麻烦寄到…, 寄：…, 收件信息 ….
 _LEAD = re.compile(
-    r"(?:麻烦|劳驾|请|帮我|帮忙|您|你)*(?:(?:邮?寄|发货?|送货?|快递)(?:往|到|至|给)|(?:收[件货]|寄件)人?信息|[寄收送](?=[:：]))"
+    r"(?:加?急件?[!！~～,，\s]+)?(?:麻烦|劳驾|请|帮我|帮忙|您|你)*(?:(?:邮?寄件?|发货?|送货?|快递)(?:往|到|至|给)|(?:收[件货]|寄件)人?信息|[寄收送](?=[:：]))"
     r"[\s:：,，]*"
 )
 _RECEIVES = re.compile(r"\s*[(（]?\s*(?:亲收|亲启|签收|代收|收)\s*[)）]?\s*$")
@@ -112,7 +118,7 @@ _NO_LATIN_PERSON = re.compile(
 # Words that end places, shops and posts rather than names.
 _NO_PERSON = re.compile(
     r"(?:[省市区县镇乡村路街道巷弄号室楼栋座园院里场厦店站所部厅馆城苑庭寓堂坊库房户层门口]|花园|小区|中心|超市|门卫|驿站|前台|保安|快递柜|丰巢|代收|自提|公寓"
-    r"|家属|附近|旁边|对面|隔壁|公司|银行|学校|大学|医院|单元|柜台|菜鸟)$"
+    r"|家属|附近|旁边|对面|隔壁|公司|银行|学校|大学|医院|单元|柜台|菜鸟|谢谢|感谢)$"
 )
 # Characters that end short names of people too.
 _NAME_TOO = "园城里楼庭堂坊苑道院"
@@ -140,7 +146,7 @@ def split_contact(text: str, is_place: Callable[[str], bool]) -> Contact:
     plain = _RECEIVER.sub(lambda found: f"收件人:{found[1]}" if _is_person(found[1], is_place) else found[0], plain)
     if lead := _LEAD.match(plain):
         plain = plain[lead.end() :]
-    plain = _bare(plain, is_place)
+    plain = _GLUED_ADDRESS.sub(r"\1:", _with_one_label(_bare(plain, is_place)))
     plain = _RECEIVES_APART.sub("", plain)
     plain = _NAMED_IN_BRACKETS.sub(
         lambda found: f" {found[1]}收 " if _is_person(found[1], is_place) else found[0], plain
@@ -180,6 +186,14 @@ def _bare(text: str, is_place: Callable[[str], bool]) -> str:
         if is_phone[i] or is_beside:
             text = f"{text[: one.start()]} {one[1]} {text[one.end() :]}"
     return text
+
+
+def _with_one_label(text: str) -> str:
+    """The text, of whose parts of a region only the first keeps a label."""
+    first = _PART_LABEL.search(text)
+    if first is None:
+        return text
+    return f"{text[: first.start()]}地区:{_PART_LABEL.sub(' ', text[first.end() :])}"
 
 
 def _labelled(text: str) -> dict[str, str]:
@@ -253,7 +267,8 @@ def _without_receiver(text: str, is_place: Callable[[str], bool]) -> tuple[str, 
     """The text without a name that (收) marks, and the name."""
     tokens = _SEPARATOR.split(text)
     for token in (tokens[-1], tokens[0]):
-        if len(tokens) > 1 and _called(token) != token and _is_person(token, is_place):
+        is_marked = _RECEIVES.search(token) or _IN_BRACKETS.search(token)
+        if len(tokens) > 1 and is_marked and _is_person(token, is_place):
             return text.replace(token, "", 1).strip(_EDGE), _called(token)
     return text, ""
 

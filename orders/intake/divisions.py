@@ -37,7 +37,20 @@ _ONE_CHARACTER = {
 }  # fmt: skip
 # Counties that became a district of another name with all that was in them.
 _RENAMED = frozenset(
-    ["九江县", "长治县", "许昌县", "株洲县", "上饶县", "户县", "苍山县", "潞西市", "元坝区", "襄阳区", "莱城区"]
+    [
+        "九江县",
+        "长治县",
+        "许昌县",
+        "株洲县",
+        "上饶县",
+        "户县",
+        "苍山县",
+        "潞西市",
+        "元坝区",
+        "襄阳区",
+        "莱城区",
+        "翠云区",
+    ]
 )
 # Of these, which became one of a longer name (达州 达川区), a part went elsewhere.
 _PARTLY = frozenset({"达县"})

@@ -97,6 +97,8 @@ def locate(text: str, start: int, known: Divisions) -> Located:
             if text[again.end - 1] not in _SUFFIXES:
                 break  # a road's name: 中山路
             return replace(again, place=None, candidates=(place, again.place))
+        if _is_in_county_of_taiwan(text, again.end, place):
+            break
         end = again.end
     if place.district[-1] in _SUFFIXES and text.startswith(place.district, start):
         return replace(located, end=start + len(place.district))
@@ -104,6 +106,11 @@ def locate(text: str, start: int, known: Divisions) -> Located:
     if others:
         return Located(None, start, (place, *others), scope=located.scope)
     return replace(located, end=end)
+
+
+def _is_in_county_of_taiwan(text: str, end: int, place: Place) -> bool:
+    """Whether the name that ends there is a town's in a county of Taiwan with the same name: 花莲县花莲市."""
+    return place.code.startswith(_TAIWAN) and text[end : end + 1] in ("市", "镇", "乡")
 
 
 def _another(text: str, start: int, place: Place, known: Divisions) -> tuple[Place, ...]:
@@ -180,14 +187,15 @@ def _cities(text: str, start: int, levels: int, within: Scope, known: Divisions)
             continue
         for city in cities:
             # A municipality is a province and a city: its name counts once.
-            is_again = levels and city.province is not None and city.name == city.province.name
+            is_province = levels and city.province is not None and city.name == city.province.name
             for after in _fillers(text, end, city):
-                yield after, levels + (not is_again), city
+                yield after, levels + (not is_province), city
                 if city.cities:
                     yield from _cities(text, after, levels + 1, city, known)
                 for again, others in forms(text, after, within.cities, known.longest):
-                    if city in others and not _goes_on(text, after, again, within.cities):
-                        yield gap(text, again), levels + (not is_again), city
+                    is_again = city in others and not _goes_on(text, after, again, within.cities)
+                    if is_again and not _is_in_county_of_taiwan(text, again, city.places[0]):
+                        yield gap(text, again), levels + (not is_province), city
 
 
 def forms(text: str, start: int, names: Mapping[str, _Meaning], longest: int) -> Iterator[tuple[int, _Meaning]]:

@@ -27,6 +27,7 @@ CASE_FILES = (
     "hard.txt",
     "everyday.txt",
     "checked.txt",
+    "field.txt",
 )
 CASE = re.compile(r"(.*?)\|([^|/]+/[^|/]+/[^|]+|-)\|([^|]*)(?:\|([^|]*)\|([^|]*))?")
 
