@@ -54,7 +54,9 @@ def normal_form(text: str) -> str | None:
     if _PLAIN.fullmatch(text):
         return text
     clean = _LABEL.sub("", clean_text(text).strip(_AT_THE_EDGE).translate(_BRACKETS), count=1)
-    clean = _AREA_CODE.sub(r"\1", _BEHIND.sub("", clean))
+    if not clean[-1:].isdigit():
+        clean = _BEHIND.sub("", clean)
+    clean = _AREA_CODE.sub(r"\1", clean)
     # A hyphen stands before an extension, but between the groups of a number too: what is a number as a whole is one.
     if number := _number(clean):
         return number

@@ -143,10 +143,16 @@ def split_contact(text: str, is_place: Callable[[str], bool]) -> Contact:
     word is the name of a division."""
     plain = _INVISIBLE.sub("", text).translate(_HALF_WIDTH).strip()
     plain = _TITLE_APART.sub("", plain)
-    plain = _RECEIVER.sub(lambda found: f"收件人:{found[1]}" if _is_person(found[1], is_place) else found[0], plain)
+    has_colon = ":" in plain or "：" in plain
+    if has_colon:
+        plain = _RECEIVER.sub(lambda found: f"收件人:{found[1]}" if _is_person(found[1], is_place) else found[0], plain)
     if lead := _LEAD.match(plain):
         plain = plain[lead.end() :]
-    plain = _GLUED_ADDRESS.sub(r"\1:", _with_one_label(_bare(plain, is_place)))
+    plain = _bare(plain, is_place)
+    if has_colon:
+        plain = _with_one_label(plain)
+    if "地址" in plain:
+        plain = _GLUED_ADDRESS.sub(r"\1:", plain)
     plain = _RECEIVES_APART.sub("", plain)
     plain = _NAMED_IN_BRACKETS.sub(
         lambda found: f" {found[1]}收 " if _is_person(found[1], is_place) else found[0], plain
