@@ -5,7 +5,7 @@ connections of this module, which lead nowhere (`oms.checking.sandbox_invariants
 ledger, its work on no board of staff.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import BooleanField, Q, QuerySet
@@ -13,6 +13,8 @@ from django.db.models.expressions import RawSQL
 
 from oms.common.models import Connection, SystemKind
 from oms.merchants.models import Channel, Merchant
+
+Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 SUFFIX = "-TEST"
 PROTOCOL = "sandbox"
@@ -117,7 +119,7 @@ def is_real(label: str) -> Any:
     return ~Q(**{f"{path.removesuffix('__merchant')}__in": channels})
 
 
-def real(rows: QuerySet[Any]) -> QuerySet[Any]:
+def real(rows: Rows) -> Rows:
     """These rows without those of sandboxes."""
     label = rows.model._meta.label_lower
     return rows.filter(is_real(label)) if label in LABELS else rows
