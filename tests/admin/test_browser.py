@@ -267,7 +267,8 @@ def test_on_a_phone_each_cell_of_a_list_is_named_by_its_column(
     # Its first column is neither a check box nor a link to the row.
     _log_in(page, live_server, reverse("admin:orders_reviewdecision_changelist"))
     page.wait_for_selector("#result_list tbody tr")
-    named = "[...document.querySelectorAll('#result_list tbody tr:first-child > *')].map(cell => cell.dataset.label.toLowerCase())"
-    headed = "[...document.querySelectorAll('#result_list thead th .text')].map(head => head.textContent.trim().toLowerCase())"
+    words = "[...document.querySelectorAll('#result_list {}')].map(cell => {}.trim().toLowerCase())"
+    named = words.format("tbody tr:first-child > *", "cell.dataset.label")
+    headed = words.format("thead th .text", "cell.textContent")
     assert page.evaluate(named) == page.evaluate(headed)
     page.close()
