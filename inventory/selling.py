@@ -23,7 +23,15 @@ def catalogue_of(merchant: Merchant) -> QuerySet[Sku]:
     skus = Sku.objects.filter(is_active=True).select_related("merchant")
     if merchant.kind != Merchant.Kind.SELF_OPERATED:
         return skus.filter(merchant=merchant)
-    return skus.filter(Q(merchant=merchant) | Q(merchant__status=Merchant.Status.ACTIVE))
+    return skus.filter(sold_for_all(merchant))
+
+
+def sold_for_all(merchant: Merchant) -> Q:
+    """The SKUs that channels of a self-operated merchant may sell now: its own, and those of every active merchant that
+    is no sandbox."""
+    return Q(merchant=merchant) | (
+        Q(merchant__status=Merchant.Status.ACTIVE) & ~Q(merchant__kind=Merchant.Kind.SANDBOX)
+    )
 
 
 def sold_by(merchant: Merchant, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Sku]:

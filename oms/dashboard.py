@@ -29,6 +29,7 @@ from oms.common.desk.ticket_actions import VIEW
 from oms.common.desk.ticket_words import team_name
 from oms.common.work.claiming import MOST_COUNTED
 from oms.figures import StageFigures, TicketFigures, stage_figures, ticket_figures
+from oms.merchants import sandboxes
 from oms.plot import staging
 from orders import actors
 from orders.models import Hold, Order, OrderState
@@ -73,7 +74,9 @@ def take_snapshot() -> Snapshot:
     snapshot.stages = stage_figures()
     open_alerts = LogisticsAlert.objects.filter(closed_at=None).order_by().values_list("kind", "level")
     snapshot.alerts = {(kind, level): count for kind, level, count in open_alerts.annotate(Count("id"))}
-    holds = Hold.objects.filter(released_at=None).order_by().values_list("kind", "rule__name", "rule__code")
+    holds = (
+        sandboxes.real(Hold.objects.filter(released_at=None)).order_by().values_list("kind", "rule__name", "rule__code")
+    )
     snapshot.holds = [
         (kind, name or of_kind or "", count, since)
         for kind, name, of_kind, count, since in holds.annotate(Count("id"), Min("opened_at"))
@@ -86,11 +89,13 @@ def _orders_by_state() -> dict[str, tuple[int, bool]]:
     """Orders in each state: counted in the index up to the cap, estimated from the column's statistics beyond it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT s.state, n.count, c.reltuples * coalesce(f.frequency, 0)
             FROM unnest(%(states)s::text[]) AS s(state)
             CROSS JOIN LATERAL (
-                SELECT count(*) FROM (SELECT FROM orders_order o WHERE o.state = s.state LIMIT %(cap)s + 1) AS counted
+                SELECT count(*) FROM (
+                    SELECT FROM orders_order o WHERE o.state = s.state AND o.channel_id NOT IN {sandboxes.CHANNELS}
+                    LIMIT %(cap)s + 1) AS counted
             ) AS n
             JOIN pg_class c ON c.oid = 'orders_order'::regclass
             LEFT JOIN LATERAL (
@@ -111,8 +116,9 @@ def _orders_by_state() -> dict[str, tuple[int, bool]]:
 def _orders_by_hour(now: datetime) -> list[tuple[datetime, int]]:
     """Orders received in each of the last hours, the running one last."""
     first = timezone.localtime(now).replace(minute=0, second=0, microsecond=0) - timedelta(hours=CHART_HOURS - 1)
+    orders = Order.objects.filter(pk__gte=first_id_since(Order, "created_at", first), created_at__gte=first)
     rows = (
-        Order.objects.filter(pk__gte=first_id_since(Order, "created_at", first), created_at__gte=first)
+        sandboxes.real(orders)
         .annotate(hour=TruncHour("created_at"))
         .order_by("hour")
         .values_list("hour")

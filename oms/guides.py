@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 FOLDER = settings.BASE_DIR / "docs" / "guides"
 LANGUAGES = ("en", "zh-hans")
 # In the order in which they are read.
-NAMES = ("start", "webhooks", "changes")
+NAMES = ("start", "pages", "webhooks", "changes")
 
 
 @dataclass(frozen=True, slots=True)

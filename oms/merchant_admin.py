@@ -31,11 +31,21 @@ from orders.actors import Actor
 from orders.admin.set_asides import ReadHolds
 from orders.models import ActorKind
 
+# In the session of who works in the sandbox.
+IN_SANDBOX = "in_sandbox"
+
 
 def merchant_of(request: HttpRequest) -> Merchant | None:
-    """The merchant of who is logged in."""
+    """Whose pages are shown: the merchant of who is logged in, or its sandbox as long as they are there."""
     person = membership(request.user)
-    return person.merchant if person else None
+    if person is None:
+        return None
+    if not hasattr(request, "_merchant"):
+        twin = None
+        if getattr(request, "session", {}).get(IN_SANDBOX):
+            twin = Merchant.objects.select_related("sandbox_of").filter(sandbox_of=person.merchant_id).first()
+        request._merchant = twin or person.merchant  # type: ignore[attr-defined]
+    return request._merchant  # type: ignore[attr-defined, no-any-return]
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -81,7 +91,8 @@ class MerchantSite(GuardedSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page knows; the ways in its head lead to pages of this site, not of the staff's."""
         request.current_app = self.name  # type: ignore[attr-defined]
-        return super().each_context(request)
+        merchant = merchant_of(request)
+        return {**super().each_context(request), "sandbox": merchant if merchant and merchant.is_sandbox else None}
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """After it comes the first page of this site, not of the staff's, which the settings name."""
@@ -189,6 +200,7 @@ class OwnCredentials(CredentialPages, OwnPages):
     list_display = ("name", "app_key", "works", "created_at", "last_used_at")
     add_fields = ("name", "scopes", "allowed_networks", "with_token")
     change_fields = ("name", "app_key", "prefix", "scopes", "allowed_networks")
+    list_before_template = "portal/credentials_head.html"
 
     def own(self, merchant: Merchant) -> QuerySet[ApiCredential]:
         """The merchant's."""

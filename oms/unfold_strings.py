@@ -57,7 +57,6 @@ WORDS = [
     _("Go back"),
     _("Previous"),
     _("Next"),
-    _("Search apps and models..."),
     _("General"),
     _("Light"),
     _("Dark"),

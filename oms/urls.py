@@ -20,6 +20,7 @@ from oms.portal import (  # noqa: F401 - they register pages
     refunds,
     refused,
     returns,
+    sandboxes,
     shipping,
     starting,
     today,

@@ -56,6 +56,7 @@ class MeView(OrderScopedView):
             "merchant": merchant.code,
             "name": merchant.name,
             "kind": merchant.kind,
+            "is_test": merchant.is_sandbox,
             "status": merchant.status,
             "credential": credential.name,
             "scopes": list(credential.scopes),

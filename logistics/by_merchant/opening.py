@@ -52,7 +52,7 @@ def open_warehouse(merchant: Merchant, wanted: NewWarehouse) -> Warehouse:
     """Make the warehouse. Raises WrongFields, which names every field that is wrong."""
     # One at a time: codes are counted.
     Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)
-    errors, region, rest = _judged(wanted)
+    errors, region, rest = _judged(merchant, wanted)
     if merchant.warehouses.count() >= MOST:
         text = _("You have %(most)d warehouses: ask the operator for more.")
         errors.append(FieldError("name", "too_many", text % {"most": MOST}))
@@ -84,7 +84,7 @@ def open_warehouse(merchant: Merchant, wanted: NewWarehouse) -> Warehouse:
         raise WrongFields([FieldError("code", "duplicate", text)]) from error
 
 
-def _judged(wanted: NewWarehouse) -> tuple[list[FieldError], Region | None, str]:
+def _judged(merchant: Merchant, wanted: NewWarehouse) -> tuple[list[FieldError], Region | None, str]:
     """What is wrong with it, the region that it lies in, and the rest of its address."""
     errors: list[FieldError] = []
     if not wanted.name.strip():
@@ -102,6 +102,9 @@ def _judged(wanted: NewWarehouse) -> tuple[list[FieldError], Region | None, str]
         errors.append(
             FieldError("waybill_when", "invalid", _("Give one of: %(known)s.") % {"known": ", ".join(WAYBILLS)})
         )
+    if merchant.is_sandbox and wanted.waybill_when != Warehouse.WaybillWhen.OWN:
+        text = _("A sandbox buys no waybills of carriers: bring your own.")
+        errors.append(FieldError("waybill_when", "no_waybills_here", text))
     if wanted.contact_phone and not normal_form(wanted.contact_phone):
         errors.append(FieldError("contact_phone", "invalid", _("Give a Chinese phone number, such as 13800001111.")))
     if wanted.is_virtual and not wanted.address.strip():

@@ -258,6 +258,7 @@ ME: dict[str, Any] = {
     "merchant": "ACME",
     "name": "示例贸易",
     "kind": "marketplace",
+    "is_test": False,
     "status": "active",
     "credential": "erp",
     "scopes": ["orders.read", "orders.write"],
@@ -275,6 +276,7 @@ class MeSerializer(serializers.Serializer):
     merchant = serializers.CharField(help_text="The merchant's code.")
     name = serializers.CharField()
     kind = serializers.CharField()
+    is_test = serializers.BooleanField(help_text="Whether it is a key of the sandbox: nothing that it does is real.")
     status = serializers.CharField()
     credential = serializers.CharField(help_text="Its name.")
     scopes = serializers.ListField(child=serializers.CharField())

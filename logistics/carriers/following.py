@@ -14,13 +14,16 @@ from oms.common.copying import array
 from oms.common.models import Connection
 from oms.common.states import listed
 from oms.common.work import nudging
+from oms.merchants import sandboxes
 
 # What is left to hear of a parcel that is in one of these is not worth a question.
 ENDED = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.LOST, ShipmentState.CANCELLED)
-# Those that pushes and polls tell of, as SQL on parcels `h`, their carriers `c` and the account `link`.
-_FOLLOWED = """
+# Those that pushes and polls tell of, as SQL on parcels `h`, their carriers `c` and the account `link`; no account
+# knows parcels of sandboxes.
+_FOLLOWED = f"""
     logistics_shipment h JOIN logistics_carrier c ON c.id = h.carrier_id
     JOIN common_connection link ON link.id = coalesce(c.tracking_connection_id, h.connection_id, c.connection_id)
+    JOIN orders_suborder sold ON sold.id = h.sub_order_id AND sold.merchant_id NOT IN {sandboxes.IDS}
 """
 
 

@@ -20,6 +20,7 @@ from oms.common.models import Connection
 from oms.common.work import nudging
 from oms.common.work.calling import Outcomes, outside_stage
 from oms.common.work.singly import one_by_one
+from oms.merchants import sandboxes
 
 # Stands for a carrier that nobody named.
 UNNAMED = "OTHER"
@@ -46,6 +47,7 @@ def wonder(shipment_ids: Sequence[int]) -> None:
             FROM logistics_shipment h JOIN logistics_carrier c ON c.id = h.carrier_id AND c.code = %s
             CROSS JOIN LATERAL (
                 SELECT id FROM common_connection WHERE protocol = ANY(%s) AND is_active ORDER BY id LIMIT 1) AS link
+            JOIN orders_suborder s ON s.id = h.sub_order_id AND s.merchant_id NOT IN {sandboxes.IDS}
             WHERE h.id = ANY(%s::bigint[]) AND h.waybill_number IS NOT NULL ORDER BY h.id
             ON CONFLICT DO NOTHING
             """,

@@ -17,6 +17,8 @@ from logistics.watching.planning import PARCELS, WORKS, Table, Told, Watched
 from logistics.watching.steps import Step
 from oms.common.copying import records
 from oms.common.work.claiming import MOST_COUNTED, Stage
+from oms.merchants.models import Merchant
+from orders.models import SubOrder
 
 # What reminds of a kind before it is late.
 _REMINDED = {AlertKind.PICKUP_TIMEOUT: AlertKind.PICKUP_SOON}
@@ -91,6 +93,8 @@ def _is_news(row: Watched, step: Step, told: Told) -> bool:
 
 def _open(table: Table, rows: Collection[Watched], told: Told, now: datetime) -> None:
     found = [(row, step, row.outlook) for row in rows for step in late(row, now) if _is_news(row, step, told)]
+    tests = _of_sandboxes({row.sub_order_id for row, _step, _outlook in found}) if found else set()
+    found = [one for one in found if one[0].sub_order_id not in tests]
     if not found:
         return
     groups = grouping.groups_of([grouping.Cause.of(row, step) for row, step, _outlook in found])
@@ -140,6 +144,12 @@ def _open(table: Table, rows: Collection[Watched], told: Told, now: datetime) ->
                 )
             },
         )
+
+
+def _of_sandboxes(sub_order_ids: Collection[int]) -> set[int]:
+    """Those of which no people are told."""
+    tests = SubOrder.objects.filter(pk__in=sub_order_ids, merchant__kind=Merchant.Kind.SANDBOX)
+    return set(tests.values_list("pk", flat=True))
 
 
 def _reminders() -> str:

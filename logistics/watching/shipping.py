@@ -23,6 +23,7 @@ from oms.common.models import Team, TicketState
 from oms.common.states import listed
 from oms.common.work import clock
 from oms.common.work.claiming import MOST_COUNTED
+from oms.merchants import sandboxes
 from orders.models import FulfilmentState, OrderState
 from orders.models.sub_order import NOT_GONE
 
@@ -120,6 +121,7 @@ def _of_rules(before: float, limit: int) -> list[_Due]:
                         (SELECT jsonb_build_array(hours) FROM logistics_shiprule WHERE channel_id IS NULL),
                         jsonb_build_array(%(hours)s)) ->> 0 AS text
                 ) AS said ON said.text IS NOT NULL CROSS JOIN LATERAL (SELECT said.text::float8 AS hours) AS r
+                WHERE c.id NOT IN {sandboxes.CHANNELS}
             ), near AS (
                 SELECT found.id, found.ship_by FROM rule CROSS JOIN LATERAL (
                     SELECT o.id, greatest({_SINCE}, t.ship_not_before) + rule.span AS ship_by
@@ -147,7 +149,8 @@ def _open(due: Sequence[_Due]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, order_id, warehouse_id FROM orders_suborder"
-            f" WHERE order_id = ANY(%s::bigint[]) AND state IN ({listed(NOT_GONE)}) ORDER BY id",
+            f" WHERE order_id = ANY(%s::bigint[]) AND state IN ({listed(NOT_GONE)})"
+            f" AND merchant_id NOT IN {sandboxes.IDS} ORDER BY id",
             [array(of_order)],
         )
         late = []
@@ -202,7 +205,7 @@ def _tell_of_unsplit(due: Sequence[_Due]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, number FROM orders_order WHERE id = ANY(%s::bigint[]) AND state IN ({listed(_UNSPLIT)})"
-            " ORDER BY id",
+            f" AND channel_id NOT IN {sandboxes.CHANNELS} ORDER BY id",
             [array(of_order)],
         )
         troubles = []

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from logistics.models import Direction
 from oms.common.desk.counting import first_id_since
 from oms.common.zones import CHINA
+from oms.merchants import sandboxes
 from orders.models import SubOrder
 
 MOST_DAYS = 92
@@ -163,7 +164,8 @@ def _read(select: str, wanted: Wanted) -> list[tuple[Any, ...]]:
                     SELECT p.carrier_id, p.collected_at FROM logistics_shipment p
                     WHERE p.sub_order_id = s.id AND p.direction = '{Direction.OUT}' ORDER BY p.id LIMIT 1
                 ) AS h ON true
-                WHERE s.id >= %(lowest)s AND s.created_at >= %(first)s AND s.created_at < %(end)s{narrowed}
+                WHERE s.id >= %(lowest)s AND s.created_at >= %(first)s AND s.created_at < %(end)s
+                  AND s.merchant_id NOT IN {sandboxes.IDS}{narrowed}
             ) {select}
             """,
             {

@@ -13,6 +13,7 @@ from oms.boards.registry import Figure, Tile, counted, register
 from oms.common.desk.lists import midnight
 from oms.common.desk.ticket_list import OVERDUE
 from oms.common.models import Team, Ticket
+from oms.merchants import sandboxes
 from oms.merchants.models import EndpointState, Merchant, MerchantApplication, WebhookEndpoint
 from oms.merchants.models.application import ApplicationState
 from payments.admin import REFUND_QUEUES
@@ -55,7 +56,7 @@ def _refunds(_user_id: int) -> list[Figure]:
 
 def _summed(label: Any, model: str, rows: QuerySet[Any], column: str, query: dict[str, str]) -> Figure:
     """How many rows, and what they come to. One statement."""
-    found = rows.order_by().aggregate(count=Count("pk"), sum=Sum(column, default=Decimal(0)))
+    found = sandboxes.real(rows).order_by().aggregate(count=Count("pk"), sum=Sum(column, default=Decimal(0)))
     note = (_("%(yuan)s yuan"), {"yuan": f"{found['sum']:,.2f}"})
     return Figure(label, found["count"], model, query, "info", note)
 

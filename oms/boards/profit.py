@@ -29,6 +29,7 @@ from oms.common.copying import array
 from oms.common.desk.counting import first_id_since
 from oms.common.states import listed
 from oms.common.zones import CHINA
+from oms.merchants import sandboxes
 from oms.merchants.models import Merchant
 from orders.models import ChargeCause, Order
 from orders.models.charge import GIVEN, ChargeComponent
@@ -230,6 +231,7 @@ def orders_of(since: date, until: date, channel_id: int | None = None) -> list[i
     rows = Order.objects.filter(
         pk__gte=first_id_since(Order, "created_at", first), created_at__gte=first, created_at__lt=end
     )
+    rows = sandboxes.real(rows)
     if channel_id is not None:
         rows = rows.filter(channel=channel_id)
     return list(rows.order_by("pk").values_list("pk", flat=True)[: MOST_ORDERS + 1])

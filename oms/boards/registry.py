@@ -15,6 +15,7 @@ from django.utils.http import urlencode
 
 from oms.common.desk.counting import capped_count
 from oms.common.models import Role
+from oms.merchants import sandboxes
 
 CAP = 10_000
 KEPT_SECONDS = 15
@@ -136,5 +137,5 @@ def figures_of(user: Any, tiles: Sequence[Tile]) -> list[tuple[Tile, list[Figure
 
 
 def counted(label: Any, model: str, rows: QuerySet[Any], query: Mapping[str, str] | None = None, **more: Any) -> Figure:
-    """The figure of a list's rows, counted up to the cap. One statement."""
-    return Figure(label, capped_count(rows, CAP), model, query or {}, **more)
+    """The figure of a list's rows without those of sandboxes, counted up to the cap. One statement."""
+    return Figure(label, capped_count(sandboxes.real(rows), CAP), model, query or {}, **more)

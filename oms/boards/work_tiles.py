@@ -18,6 +18,7 @@ from oms.common.desk.ticket_list import MINE, NOBODYS, OVERDUE
 from oms.common.models import Team, Ticket, TicketState
 from oms.common.money import fen_text
 from oms.common.states import listed
+from oms.merchants import sandboxes
 from orders.admin import order_list, part_filters
 from orders.models import (
     DeliveryPromise,
@@ -67,7 +68,8 @@ def _teams(_user_id: int) -> list[Figure]:
         cursor.execute(
             f"""
             SELECT team, count(*), count(*) FILTER (WHERE due_at < now()) FROM common_ticket
-            WHERE state = '{TicketState.OPEN}' AND (snoozed_until IS NULL OR snoozed_until <= now()) GROUP BY team
+            WHERE state = '{TicketState.OPEN}' AND (snoozed_until IS NULL OR snoozed_until <= now())
+              AND {sandboxes.TICKET_IS_REAL} GROUP BY team
             """
         )
         found = {team: (waiting, overdue) for team, waiting, overdue in cursor.fetchall()}
@@ -93,7 +95,12 @@ def _stopped(_user_id: int) -> list[Figure]:
 
 def _holds(_user_id: int) -> list[Figure]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT kind, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY kind")
+        cursor.execute(
+            f"""
+            SELECT h.kind, count(*) FROM orders_hold h JOIN orders_order o ON o.id = h.order_id
+            WHERE h.released_at IS NULL AND o.channel_id NOT IN {sandboxes.CHANNELS} GROUP BY h.kind
+            """
+        )
         found = dict(cursor.fetchall())
     return [
         Figure(kind.label, found[kind.value], "orders.hold", {"kind__exact": kind.value})
@@ -116,7 +123,7 @@ def _to_ship(_user_id: int) -> list[Figure]:
 
 def _promise_risk(_user_id: int) -> list[Figure]:
     counts = dict(
-        DeliveryPromise.objects.filter(outcome=PromiseOutcome.OPEN)
+        sandboxes.real(DeliveryPromise.objects.filter(outcome=PromiseOutcome.OPEN))
         .exclude(risk="")
         .order_by()
         .values_list("risk")
@@ -144,6 +151,7 @@ def _shortages(_user_id: int) -> list[Figure]:
             FROM orders_suborder s CROSS JOIN LATERAL jsonb_each_text(s.shortage) AS lack(code, units)
             JOIN inventory_sku k ON k.code = lack.code AND k.merchant_id = s.merchant_id
             WHERE s.state = '{SubOrderState.BACKORDERED}' AND jsonb_typeof(s.shortage) = 'object'
+              AND s.merchant_id NOT IN {sandboxes.IDS}
             GROUP BY k.id ORDER BY 5 DESC, 4 DESC, k.id LIMIT {MOST_ROWS}
             """
         )
@@ -167,6 +175,7 @@ def _load(_user_id: int) -> list[Figure]:
             f"""
             SELECT w.id, w.name, w.daily_capacity, s.count FROM (
                 SELECT warehouse_id, count(*) FROM orders_suborder WHERE state IN ({listed(HOLDING_STOCK)})
+                  AND merchant_id NOT IN {sandboxes.IDS}
                 GROUP BY warehouse_id
             ) AS s JOIN inventory_warehouse w ON w.id = s.warehouse_id
             ORDER BY s.count::float8 / nullif(w.daily_capacity, 0) DESC NULLS LAST, s.count DESC, w.id LIMIT {MOST_ROWS}

@@ -12,6 +12,7 @@ from logistics.invariants import INVARIANTS as OF_LOGISTICS
 from logistics.routing.invariants import INVARIANTS as OF_ROUTES
 from logistics.virtual.invariants import INVARIANTS as OF_VIRTUAL_GOODS
 from logistics.warehouses.invariants import INVARIANTS as OF_WAREHOUSES
+from oms.checking.sandbox_invariants import INVARIANTS as OF_SANDBOXES
 from oms.common.invariants import Finding, Invariant, check
 from oms.common.states import missing_triggers
 from oms.common.ticket_invariants import INVARIANTS as OF_TICKETS
@@ -58,6 +59,7 @@ ALL = (
     *OF_ROUTES,
     *OF_MERCHANTS,
     *OF_TICKETS,
+    *OF_SANDBOXES,
 )
 BY_NAME = {invariant.name: invariant for invariant in (*ALL, GUARDS)}
 

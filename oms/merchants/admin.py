@@ -10,6 +10,7 @@ from unfold.decorators import display
 
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from oms.common.models import Connection, SystemKind
+from oms.merchants import sandbox_lists  # noqa: F401 - adds a filter to staff's lists
 from oms.merchants.calls import scopes
 from oms.merchants.calls.pages import CredentialPages
 from oms.merchants.joining.pages import StandingPages

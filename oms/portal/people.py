@@ -45,7 +45,8 @@ def _merchant(request: HttpRequest) -> Merchant:
     merchant = merchant_of(request)
     if merchant is None:
         raise Http404
-    return merchant
+    # The people of a sandbox are its seller's.
+    return merchant.sandbox_of or merchant
 
 
 def _change(request: HttpRequest, person_id: int, data: dict[str, Any]) -> str:
@@ -104,8 +105,8 @@ class OwnPeople(OwnPages, RowActions):
     )
 
     def own(self, merchant: Merchant) -> QuerySet[MerchantUser]:
-        """The merchant's."""
-        return merchant.users.all()
+        """The merchant's; those of a sandbox are its seller's."""
+        return (merchant.sandbox_of or merchant).users.all()
 
     @display(description=gettext_lazy("last log-in"))
     def last_login(self, person: MerchantUser) -> Any:

@@ -24,10 +24,12 @@ from oms.common.errors import OmsError
 from oms.common.templatetags.staff import state_badge, when
 from oms.merchant_admin import OwnPages, actor_of, merchant_of, site
 from oms.merchants.models import Merchant
+from oms.portal import exchanges
 from orders.admin.order_page import load
 from orders.models import Order, ReturnKind, ReturnPhoto, ReturnRequest, ReturnState
 from orders.models.return_request import ENDED_WITHOUT, EXPECTED, TIMED
 from orders.returning import deciding, inspecting, paying, requesting, travelling
+from payments.exchanging import pages as exchange_pages
 from payments.granting.deciding import Seen
 from payments.returning import granting, order_panel, showing
 from payments.returning.forms import GrantForm, InspectForm, ReasonForm, RequestForm, WayBackForm, WaybillForm
@@ -208,6 +210,7 @@ class OwnReturns(OwnPages, RowActions):
         wrap = self.admin_site.admin_view
         return [
             path("of/<int:order_id>/", wrap(request_view), name=f"{_NAME}_request"),
+            path("of/<int:order_id>/exchange/", wrap(exchanges.PAGE.view), name=f"{_NAME}_exchange"),
             path("photo/<int:photo_id>/", wrap(photo_view), name=f"{_NAME}_photo"),
             path("<int:row_id>/inspect/", wrap(inspect_view), name=f"{_NAME}_inspect"),
             path("<int:row_id>/grant/", wrap(grant_view), name=f"{_NAME}_grant"),
@@ -226,6 +229,8 @@ class OwnReturns(OwnPages, RowActions):
             context = showing.context_of(row, request.GET, shows_money=sold and may("portal.see_money"))
             context |= {
                 "is_own_site": True,
+                # What it comes to is the money of who sold.
+                "shown_exchange": exchange_pages.context_of(row) if sold else None,
                 "may_inspect": may(SHIP) and _keeps(row, merchant),
                 "may_grant": may(MONEY) and sold,
                 "routes": {

@@ -22,6 +22,7 @@ from oms.common.desk import presence
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
+from oms.merchants.sandbox_lists import SandboxFilter
 from orders.actors import Actor
 from orders.admin import (
     actions,
@@ -73,7 +74,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
 
     def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
         """The list's own filters, and those of upper apps."""
-        return (*order_list.FILTERS, *registry.filters)
+        return (*order_list.FILTERS, *registry.filters, SandboxFilter)
 
     def get_urls(self) -> list[URLPattern]:
         """Each action has its own address."""

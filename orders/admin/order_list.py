@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from oms.common.desk.counting import capped_count
 from oms.common.desk.lists import DayRangeFilter, YesFilter, one_of
 from oms.common.templatetags.staff import tone
+from oms.merchants import sandboxes
 from orders.admin import tickets
 from orders.asked.panels import Note, Tab, registry
 from orders.models import Order, OrderCharge, OrderState, SubOrder, SubOrderState
@@ -98,7 +99,7 @@ def queue_tabs(parameters: dict[str, str]) -> list[dict[str, Any]]:
     queues = sorted((*QUEUES, *registry.tabs), key=lambda queue: queue.position)
     counts = cache.get("oms.order_queues")
     if counts is None:
-        counts = [capped_count(queue.orders(), QUEUE_CAP) for queue in queues]
+        counts = [capped_count(sandboxes.real(queue.orders()), QUEUE_CAP) for queue in queues]
         cache.set("oms.order_queues", counts, QUEUE_SECONDS)
     chosen = {key: value for key, value in parameters.items() if value}
     tabs = [{"title": _("All"), "query": "?", "is_active": not chosen, "count": "", "is_empty": True}]

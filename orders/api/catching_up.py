@@ -126,12 +126,12 @@ def _news(
     for _step in range(_STEPS):
         found = places.events(place, until, _EVENTS)
         told: dict[int, list[dict[str, Any]]] = {}
-        for key, kind, at, data in events.news_of([event_id for _at, event_id, _order in found], merchant_id):
+        for key, kind, at, data in events.news_of([event_id for _at, event_id, *_of in found], merchant_id):
             of_event = told.setdefault(key, [])
             own_id = f"{numbering.permute(key):012d}-{len(of_event)}"
             of_event.append({"id": own_id, "type": kind, "occurred_at": at, "data": data})
         told = {key: [one for one in news if endpoints.hears(wanted, one["type"])] for key, news in told.items()}
-        for at, event_id, _order in found:
+        for at, event_id, *_of in found:
             if len(rows) >= limit:
                 return rows, place, False
             rows += told.get(event_id, ())

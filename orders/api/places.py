@@ -1,6 +1,6 @@
 """Timelines as lists of what changed, for readers that go on where they ended and must miss nothing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from oms.common.copying import text_array
 from oms.common.door.places import NewestOrByChange, Place
 from oms.common.postgresql.horizon import settled_until
 from orders import kinds
-from orders.models import Order
+from orders.models import Order, SubOrder
 
 # So many events are looked through at a time, over a span of time that grows while little is found; and so many a call,
 # however few of them are of orders that are wanted.
@@ -20,13 +20,17 @@ _EVENTS, _FIRST_SPAN, _LONGEST_SPAN = 2_000, timedelta(minutes=5), timedelta(day
 _MOST_EVENTS = 20_000
 
 
-def events(place: Place, end: datetime, most: int, *, but: Collection[str] = ()) -> Sequence[tuple[datetime, int, int]]:
-    """Up to `most` events of timelines after the place and before `end`, without those of some kinds: time, id and
-    order's id, in their order."""
+# Time, id, order's id, and that of the sub-order that the event is about, where it is about one.
+Event = tuple[datetime, int, int, int | None]
+
+
+def events(place: Place, end: datetime, most: int, *, but: Collection[str] = ()) -> Sequence[Event]:
+    """Up to `most` events of timelines after the place and before `end`, without those of some kinds, in their
+    order."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT created_at, id, order_id FROM orders_orderevent
+            SELECT created_at, id, order_id, sub_order_id FROM orders_orderevent
             WHERE created_at >= %(at)s AND created_at < %(end)s AND (created_at, id) > (%(at)s, %(id)s)
               AND kind <> ALL (%(but)s::text[])
             ORDER BY created_at, id LIMIT %(most)s
@@ -41,6 +45,38 @@ def changed_orders(
 ) -> tuple[list[int], Place, bool]:
     """Up to `limit` of the orders (ids) that have events after the place, without those of some kinds, in the order of
     these; the place after the last event that was looked at; and whether there are no more."""
+
+    def seen(found: Sequence[Event]) -> list[Sequence[int]]:
+        new = {order_id for _at, _id, order_id, _part in found}
+        wanted = set(orders.filter(pk__in=new).order_by().values_list("pk", flat=True)) if new else set()
+        return [[order_id] if order_id in wanted else [] for _at, _id, order_id, _part in found]
+
+    return _changed(seen, place, limit, but)
+
+
+def _changed_parts(
+    parts: QuerySet[SubOrder], place: Place, limit: int, *, but: Collection[str]
+) -> tuple[list[int], Place, bool]:
+    """The same of sub-orders. What happens to an order happens to all of its sub-orders; these come together, also
+    where they are more than `limit`."""
+
+    def seen(found: Sequence[Event]) -> list[Sequence[int]]:
+        new = {order_id for _at, _id, order_id, _part in found}
+        of_order: dict[int, list[int]] = {}
+        if new:
+            for key, order_id in parts.filter(order__in=new).order_by("pk").values_list("pk", "order_id"):
+                of_order.setdefault(order_id, []).append(key)
+        return [
+            [key for key in of_order.get(order_id, ()) if part is None or key == part]
+            for _at, _id, order_id, part in found
+        ]
+
+    return _changed(seen, place, limit, but)
+
+
+def _changed(
+    seen: Callable[[Sequence[Event]], list[Sequence[int]]], place: Place, limit: int, but: Collection[str]
+) -> tuple[list[int], Place, bool]:
     until = settled_until(settings.AMOUNTS_LAG_SECONDS)
     ids: dict[int, None] = {}
     span, looked_at = _FIRST_SPAN, 0
@@ -48,13 +84,11 @@ def changed_orders(
         end = min(until, place.at + span)
         found = events(place, end, _EVENTS, but=but)
         looked_at += len(found)
-        new = {order_id for _at, _id, order_id in found}
-        wanted = set(orders.filter(pk__in=new).order_by().values_list("pk", flat=True)) if new else set()
-        for at, event_id, order_id in found:
-            if order_id in wanted and order_id not in ids:
-                if len(ids) == limit:
-                    return list(ids), place, False
-                ids[order_id] = None
+        for (at, event_id, _order_id, _part), keys in zip(found, seen(found), strict=True):
+            new = [key for key in keys if key not in ids]
+            if new and ids and len(ids) + len(new) > limit:
+                return list(ids), place, False
+            ids |= dict.fromkeys(new)
             place = Place(at, event_id)
         if len(found) < _EVENTS:
             # Nothing more can come before the end of the span.
@@ -71,4 +105,14 @@ class OrdersNewestOrByChange(NewestOrByChange):
         hidden = kinds.hidden_from_merchants()
         ids, place, is_last = changed_orders(queryset, place, limit, but=hidden)
         found = {order.pk: order for order in queryset.filter(pk__in=ids)}
+        return [found[key] for key in ids if key in found], place, is_last
+
+
+class SubOrdersNewestOrByChange(NewestOrByChange):
+    """Pages of sub-orders; a change is whatever the timeline of their order tells merchants of them."""
+
+    def changed(self, queryset: QuerySet[SubOrder], place: Place, limit: int) -> tuple[list[Any], Place, bool]:
+        """Sub-orders by their latest events."""
+        ids, place, is_last = _changed_parts(queryset, place, limit, but=kinds.hidden_from_merchants())
+        found = {part.pk: part for part in queryset.filter(pk__in=ids)}
         return [found[key] for key in ids if key in found], place, is_last

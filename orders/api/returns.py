@@ -13,9 +13,9 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import NewestFirst, etag, read_body, represent, version_of
+from oms.common.door.api import etag, read_body, represent, version_of
 from oms.common.door.errors import InvalidInput
-from oms.common.door.filters import MomentFilter
+from oms.common.door.places import NewestOrByChange
 from oms.common.errors import FieldError, OmsError
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.returns import (
@@ -66,7 +66,6 @@ class ReturnFilter(FilterSet):
     sub_order = CharFilter("sub_order__number", max_length=32)
     state = ChoiceFilter(choices=ReturnState.choices)
     money_state = ChoiceFilter(choices=MoneyState.choices)
-    updated_since = MomentFilter("updated_at", "gte", help_text="Changed then or later.")
 
     class Meta:
         model = ReturnRequest
@@ -94,8 +93,8 @@ class ReturnsView(ReturnScopedView):
     serializer_class = ReturnSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = ReturnFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | ReturnFilter.base_filters.keys()
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters | ReturnFilter.base_filters.keys()
 
     def get_queryset(self) -> QuerySet[ReturnRequest]:
         """What a page of the list is taken from."""

@@ -8,8 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import NewestFirst
 from orders.api.filters import SubOrderFilter
+from orders.api.places import SubOrdersNewestOrByChange
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.sub_orders import SubOrderSerializer
 from orders.models import SubOrder
@@ -24,8 +24,8 @@ class SubOrdersView(OrderScopedView):
     serializer_class = SubOrderSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = SubOrderFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | SubOrderFilter.base_filters.keys()
+    pagination_class = SubOrdersNewestOrByChange
+    query_parameters = SubOrdersNewestOrByChange.query_parameters | SubOrderFilter.base_filters.keys()
 
     def get_queryset(self) -> QuerySet[SubOrder]:
         """What a page of the list is taken from."""

@@ -111,7 +111,9 @@ def send(order_id: int, *, kind: str, way: str, words: str, language: str, key: 
         raise OmsError(_("Write at most %(most)d characters.") % {"most": LONGEST_WORDS}, attr="words")
     if not said and kind in _NEEDS_WORDS:
         raise OmsError(_("Write what the message says."), attr="words")
-    order = Order.objects.get(pk=order_id)
+    order = Order.objects.select_related("channel__merchant").get(pk=order_id)
+    if order.channel.merchant.is_sandbox:
+        raise OmsError(_("This is an order of a sandbox: nobody is told of it."))
     is_mail = way == MessageWay.MAIL
     asked = InvoiceRequest.objects.filter(order=order).first() if is_mail else None
     address = mail_of(order, asked) if is_mail else phone_of(order)

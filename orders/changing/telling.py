@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.messages import writing
 from oms.common.messages.kinds import MessageKind, register_message_kind
 from oms.common.models import MessageWay
+from oms.merchants import sandboxes
 from orders.models import InvoiceRequest, Order, OrderEvent, SubOrder, SubOrderLine
 
 _ORDER = _("number of the order at the shop")
@@ -54,7 +55,7 @@ _MOST_NAMED = 60
 
 def tell_cancelled(order_ids: Collection[int]) -> None:
     """Tell the buyers of these orders that they are cancelled, each once."""
-    orders = list(Order.objects.filter(pk__in=order_ids).order_by("id"))
+    orders = list(Order.objects.filter(sandboxes.without("channel__merchant"), pk__in=order_ids).order_by("id"))
     asked = {one.order_id: one for one in InvoiceRequest.objects.filter(order__in=order_ids)}
     writing.write(
         CANCELLED,
@@ -83,7 +84,7 @@ def tell_units_cancelled(order_id: int, sub_order_ids: Collection[int]) -> None:
 def tell_of_parts(kind: MessageKind, sub_order_ids: Collection[int], link_of: Callable[[SubOrder], str]) -> None:
     """Tell the buyers of these sub-orders what the kind of message says of their goods, with a link, each once."""
     parts = list(
-        SubOrder.objects.filter(pk__in=sub_order_ids)
+        SubOrder.objects.filter(sandboxes.without("merchant"), pk__in=sub_order_ids)
         .select_related("order")
         .prefetch_related("lines__order_line")
         .order_by("id")
@@ -102,7 +103,9 @@ def _of_part(part: SubOrder, link: str, asked: InvoiceRequest | None) -> writing
 def tell_units(order_id: int, units: Mapping[str, int]) -> None:
     """Tell the buyer that units of goods, by their names, are cancelled. Told with the newest event of the order: each
     such cancellation is news of its own."""
-    order = Order.objects.get(pk=order_id)
+    order = Order.objects.select_related("channel__merchant").get(pk=order_id)
+    if order.channel.merchant.is_sandbox:
+        return
     told_by = OrderEvent.objects.filter(order_id=order_id).order_by("-id").values_list("id", flat=True).first()
     goods = named(f"{name} × {count}" for name, count in units.items())
     asked = InvoiceRequest.objects.filter(order=order).first()

@@ -106,7 +106,7 @@ class ImportKind:
     understand: Callable[[Sequence[Entry], datetime], None]
     do: Callable[[Sequence[Entry], Merchant, Actor], list[JobResult]]
     texts: Texts
-    dialect: Callable[[Sequence[str]], dict[str, str]] = lambda _headers: {}
+    dialect: Callable[[Sequence[str]], Mapping[str, str]] = lambda _headers: {}
     advice: Callable[[Sequence[str], Collection[str]], str] = lambda _headers, _fields: ""
     joined_by: JoinedBy | None = None
     batch: int | None = None

@@ -65,8 +65,9 @@ class Reference:
         """
         taking = {self.merchant.code: True}
         if self.merchant.kind == Merchant.Kind.SELF_OPERATED:
-            others = Merchant.objects.exclude(pk=self.merchant.pk).values_list("code", "status")
-            taking |= {code: self.is_history or status == Merchant.Status.ACTIVE for code, status in others}
+            others = Merchant.objects.exclude(pk=self.merchant.pk).exclude(kind=Merchant.Kind.SANDBOX)
+            states = others.values_list("code", "status")
+            taking |= {code: self.is_history or status == Merchant.Status.ACTIVE for code, status in states}
         return taking
 
     def may_platform_bear(self, source: str) -> bool:
@@ -105,9 +106,9 @@ class Reference:
 
 
 # Several statements, since one plan does not fit all.
-_SELLS_ALL = f"(m.id = %(merchant)s OR m.status = '{Merchant.Status.ACTIVE}')"
+_SOLD_ALL = f"m.kind <> '{Merchant.Kind.SANDBOX}'"
+_SELLS_ALL = f"(m.id = %(merchant)s OR m.status = '{Merchant.Status.ACTIVE}' AND {_SOLD_ALL})"
 _SELLS_ITS_OWN = "m.id = %(merchant)s"
-_SOLD_ALL = "true"
 
 
 def read(

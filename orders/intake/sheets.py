@@ -27,7 +27,8 @@ from orders.actors import Actor
 from orders.intake import cells, importing
 from orders.intake.bodies import OrderBody, convert
 from orders.intake.cells import NoValue, Standing
-from orders.intake.columns import BY_NAME, COLUMNS, advice, dialect
+from orders.intake.columns import BY_NAME, COLUMNS, advice
+from orders.intake.dialects import dialect
 from orders.intake.import_kinds import HELD, Entry, ImportKind, Texts
 from orders.intake.joining import JoinedBy
 from orders.intake.leaving_out import leave_out

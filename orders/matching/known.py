@@ -55,7 +55,8 @@ _MATCHES = f"""
         coalesce((s.floor_price * 100)::bigint, 0), c.units,
         (coalesce(c.weight, s.list_price * c.units) * 100)::bigint, (s.list_price * 100)::bigint,
         s.is_active AND (m.id = owner.id
-            OR owner.kind = '{Merchant.Kind.SELF_OPERATED}' AND m.status = '{Merchant.Status.ACTIVE}')
+            OR owner.kind = '{Merchant.Kind.SELF_OPERATED}' AND m.status = '{Merchant.Status.ACTIVE}'
+            AND m.kind <> '{Merchant.Kind.SANDBOX}')
     FROM orders_skumatch x
     JOIN merchants_channel ch ON ch.id = x.channel_id
     JOIN merchants_merchant owner ON owner.id = ch.merchant_id

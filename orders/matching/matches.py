@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from inventory.models import Sku
+from inventory.selling import sold_for_all
 from oms.common.copying import Rows, write_new
 from oms.common.errors import FieldError
 from oms.common.work import nudging
@@ -105,7 +106,7 @@ def _skus_of(merchant: Merchant, wanted: Sequence[NewMatch]) -> Skus:
     codes = {part.sku for one in wanted for part in one.components if "\0" not in part.sku}
     skus = Sku.objects.filter(code__in=codes, is_active=True).select_related("merchant")
     if merchant.kind == Merchant.Kind.SELF_OPERATED:
-        skus = skus.filter(merchant__status=Merchant.Status.ACTIVE) | skus.filter(merchant=merchant)
+        skus = skus.filter(sold_for_all(merchant))
     else:
         skus = skus.filter(merchant=merchant)
     return {(sku.merchant.code, sku.code): sku for sku in skus}

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import Quality, Warehouse
-from oms.common.models import Team, TicketSubject, Versioned, WorkItem, money
+from oms.common.models import Team, TellsChanges, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models.event import ActorKind
 from orders.models.order import Order
@@ -94,7 +94,7 @@ class ReturnQuerySet(models.QuerySet["ReturnRequest"]):
         return self.filter(Q(sub_order__merchant=merchant) | Q(order__channel__merchant=merchant))
 
 
-class ReturnRequest(WorkItem, Versioned):
+class ReturnRequest(WorkItem, Versioned, TellsChanges):
     """Units of a sub-order that the buyer gives back, has repaired, or wants money for (售后单).
 
     `state` is where the goods are, `money_state` where the money is. In the states of `TIMED` `ready_at` is the
@@ -235,7 +235,7 @@ class ReturnRequest(WorkItem, Versioned):
                 fields=["ready_at"], condition=Q(state__in=[*TIMED], ready_at__isnull=False), name="return_queue"
             ),
             models.Index(fields=["state", "-id"], condition=Q(state__in=[*OPEN_RETURNS]), name="return_open"),
-            models.Index(fields=["updated_at", "id"], name="return_by_change"),
+            models.Index(fields=["changed_at", "id"], name="return_by_change"),
             models.Index(fields=["waybill_number"], condition=~Q(waybill_number=""), name="return_by_waybill"),
             models.Index(
                 fields=["waybill_told_at"], condition=Q(waybill_told_at__isnull=False), name="return_waybill_queue"

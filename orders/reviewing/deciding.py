@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from oms.common.copying import array, records
 from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from oms.merchants import sandboxes
 from orders import kinds
 from orders.actors import Actor
 from orders.changing import cancelling
@@ -36,6 +37,7 @@ class _Policy:
     delay: float
     grace: float
     finance_reviews: bool
+    is_test: bool
 
 
 def run(limit: int) -> int:
@@ -47,7 +49,7 @@ def _review(order_ids: list[int]) -> None:
     policies = _policies(order_ids)
     if any(policy.delay for policy in policies.values()):
         order_ids = _without_early_ones(order_ids, policies)
-    verdicts = compiling.judge(compiling.find(compiling.active_rules(), order_ids))
+    verdicts = compiling.judge(compiling.find(compiling.active_rules(), _judged(order_ids, policies)))
     rejected = [key for key, one in verdicts.items() if one.outcome == Outcome.REJECT]
     put_off = rejected[MOST_REJECTED:]
     if not clock.waits_are_skipped():
@@ -64,12 +66,22 @@ def _review(order_ids: list[int]) -> None:
     _approve_or_wait(left, policies)
 
 
+def _judged(order_ids: list[int], policies: Mapping[int, _Policy]) -> list[int]:
+    """The orders that rules judge: nobody of the staff would look at those of sandboxes."""
+    tests = [channel_id for channel_id, policy in policies.items() if policy.is_test]
+    if not tests:
+        return order_ids
+    skipped = Order.objects.filter(pk__in=order_ids, channel__in=tests).values_list("pk", flat=True)
+    return sorted(set(order_ids) - set(skipped))
+
+
 def _policies(order_ids: Collection[int]) -> dict[int, _Policy]:
     """By channel, in seconds as they pass on this installation; none where waits are skipped. One statement."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT c.id, c.review_delay_seconds, c.grace_seconds, c.finance_reviews FROM merchants_channel c
+            f"""
+            SELECT c.id, c.review_delay_seconds, c.grace_seconds, c.finance_reviews, c.merchant_id IN {sandboxes.IDS}
+            FROM merchants_channel c
             WHERE c.id IN (SELECT o.channel_id FROM orders_order o WHERE o.id = ANY(%s::bigint[]))
             """,
             [array(order_ids)],
@@ -82,9 +94,12 @@ def _policies(order_ids: Collection[int]) -> dict[int, _Policy]:
 
     return {
         key: _Policy(
-            seconds(delay, settings.REVIEW_DELAY_SECONDS), seconds(grace, settings.GRACE_PERIOD_SECONDS), finance
+            seconds(delay, settings.REVIEW_DELAY_SECONDS),
+            seconds(grace, settings.GRACE_PERIOD_SECONDS),
+            finance,
+            is_test,
         )
-        for key, delay, grace, finance in rows
+        for key, delay, grace, finance, is_test in rows
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -68,60 +69,78 @@ class _Added:
     quantity: str
 
 
-def exchange_view(request: HttpRequest, order_id: int) -> HttpResponse:
-    """The page: searched in, looked at, confirmed."""
-    if not request.user.has_perms(["orders.view_order", RIGHT]):
-        raise PermissionDenied
-    order = load(order_id)
-    if order is None:
-        raise Http404(_("There is no such order."))
-    posted = request.POST if request.method == "POST" else None
-    do = posted.get("do", "") if posted is not None else ""
-    form = ExchangeForm(posted) if posted is not None else ExchangeForm()
-    lines, added = _lines(order, posted), _added(order, posted)
-    preview: ExchangePreview | None = None
-    problems: list[str] = []
-    if posted is not None and do != "search" and form.is_valid():
-        try:
-            wanted = _wanted(form, lines, added)
-            if do == "confirm":
-                return _confirm(request, order_id, wanted)
-            preview = beginning.preview(order_id, wanted)
-        except ValidationError as refusal:
-            problems = list(refusal.messages)
-        except WrongFields as wrong:
-            problems = [error.detail for error in wrong.errors]
-        except OmsError as refusal:
-            problems = [str(refusal)]
-    search = posted.get("search", "")[:100] if posted is not None else ""
-    context = {
-        **admin.site.each_context(request),
-        "title": _("Exchange goods"),
-        "order": order,
-        "form": form,
-        "lines": lines,
-        "added": added,
-        "search": search,
-        "found": entering.find(order.channel, search) if search else [],
-        "problems": problems,
-        "preview": preview,
-        "version": posted.get("version") if posted is not None else order.version,
-    }
-    return TemplateResponse(request, "admin/payments/return/exchange_page.html", context)
+class ExchangePage:
+    """The page of a site: searched in, looked at, confirmed. A subclass says whose orders, and who confirms what."""
 
+    order_page = "admin:orders_order_change"
+    return_page = "admin:orders_returnrequest_change"
 
-def _confirm(request: HttpRequest, order_id: int, wanted: Wanted) -> HttpResponse:
-    version = request.POST.get("version", "")
-    row = beginning.exchange(
-        order_id,
-        wanted,
-        actor=staff_actor(request),
-        version=_count(version),
-        agreed=Agreed(_count(request.POST.get("to_pay", "")), _count(request.POST.get("back", ""))),
-    )
-    assert row.new_order is not None  # noqa: S101 - it has begun
-    messages.success(request, _("Order %(number)s sends the new goods.") % {"number": row.new_order.number})
-    return redirect(reverse("admin:orders_returnrequest_change", args=[row.pk]))
+    def __init__(self, site: AdminSite) -> None:
+        self.site = site
+
+    def may(self, request: HttpRequest) -> bool:
+        """Whether the person may exchange goods at all."""
+        return request.user.has_perms(["orders.view_order", RIGHT])
+
+    def order(self, request: HttpRequest, order_id: int) -> Order | None:
+        """The order with all that is shown; None where there is none for the person."""
+        return load(order_id)
+
+    def confirm(self, request: HttpRequest, order_id: int, wanted: Wanted, version: int, agreed: Agreed) -> int:
+        """Exchange; returns the return's id. Raises as `beginning.exchange`."""
+        row = beginning.exchange(order_id, wanted, actor=staff_actor(request), version=version, agreed=agreed)
+        self.tell_begun(request, row)
+        return row.pk
+
+    @staticmethod
+    def tell_begun(request: HttpRequest, row: Exchange) -> None:
+        """Say which order sends the new goods."""
+        assert row.new_order is not None  # noqa: S101 - it has begun
+        messages.success(request, _("Order %(number)s sends the new goods.") % {"number": row.new_order.number})
+
+    def view(self, request: HttpRequest, order_id: int) -> HttpResponse:
+        """The page."""
+        if not self.may(request):
+            raise PermissionDenied
+        order = self.order(request, order_id)
+        if order is None:
+            raise Http404(_("There is no such order."))
+        posted = request.POST if request.method == "POST" else None
+        do = posted.get("do", "") if posted is not None else ""
+        form = ExchangeForm(posted) if posted is not None else ExchangeForm()
+        lines, added = _lines(order, posted), _added(order, posted)
+        preview: ExchangePreview | None = None
+        problems: list[str] = []
+        if posted is not None and do != "search" and form.is_valid():
+            try:
+                wanted = _wanted(form, lines, added)
+                if do == "confirm":
+                    version, to_pay, back = (_count(posted.get(name, "")) for name in ("version", "to_pay", "back"))
+                    key = self.confirm(request, order_id, wanted, version, Agreed(to_pay, back))
+                    return redirect(reverse(self.return_page, args=[key]))
+                preview = beginning.preview(order_id, wanted)
+            except ValidationError as refusal:
+                problems = list(refusal.messages)
+            except WrongFields as wrong:
+                problems = [error.detail for error in wrong.errors]
+            except OmsError as refusal:
+                problems = [str(refusal)]
+        search = posted.get("search", "")[:100] if posted is not None else ""
+        context = {
+            **self.site.each_context(request),
+            "title": _("Exchange goods"),
+            "order": order,
+            "order_url": reverse(self.order_page, args=[order.pk]),
+            "form": form,
+            "lines": lines,
+            "added": added,
+            "search": search,
+            "found": entering.find(order.channel, search) if search else [],
+            "problems": problems,
+            "preview": preview,
+            "version": posted.get("version") if posted is not None else order.version,
+        }
+        return TemplateResponse(request, "admin/payments/return/exchange_page.html", context)
 
 
 def _lines(order: Order, posted: QueryDict | None) -> list[_Line]:
@@ -164,6 +183,9 @@ def _wanted(form: ExchangeForm, lines: Sequence[_Line], added: Sequence[_Added])
         raise ValidationError(_("Give numbers of units from 0 on."))
     data = form.cleaned_data
     return Wanted(ReturnKind.EXCHANGE, units, data["reason"].code, data["remark"], goods=goods)
+
+
+PAGE = ExchangePage(admin.site)
 
 
 def context_of(row: ReturnRequest) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Finance's pages of the ledger: accounts with balances, entries with debit and credit, the trial balance of a day."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
@@ -8,12 +9,12 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, QuerySet, Sum
+from django.db.models import Exists, Model, OuterRef, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -28,9 +29,10 @@ from oms.common.desk.sums import MOST_ROWS
 from oms.common.files.tables import writer
 from oms.common.money import yuan
 from oms.common.templatetags.staff import yuan as shown
+from orders.models import ReturnRequest, SubOrder
 from payments import exporting
 from payments.ledger.balances import VOUCHER_HEADERS, balances_of, trial_balance, vouchers
-from payments.models import Account, LedgerEntry, LedgerLine
+from payments.models import Account, LedgerEntry, LedgerLine, Payment, Refund, Statement
 
 # What entries are about, by the first word of their subject.
 SUBJECTS = {
@@ -52,6 +54,32 @@ SUBJECTS = {
     "deposit": gettext_lazy("Deposit"),
     "exchange": gettext_lazy("Exchange"),
 }
+# Where the rest of the subject is the id of a row that people know by its number.
+_NUMBERED: dict[str, type[Model]] = {
+    "payment": Payment,
+    "refund": Refund,
+    "sub_order": SubOrder,
+    "returned": SubOrder,
+    "service": SubOrder,
+    "statement": Statement,
+    "exchange": ReturnRequest,
+}
+# These are about the entry's order, whose number stands beside them.
+_OF_ORDER = {"kept", "given", "changed", "receivable", "spent", "earned", "withheld"}
+
+
+def _numbers(entries: Iterable[LedgerEntry]) -> dict[str, str]:
+    """The numbers of what entries are about, by subject; a statement a kind."""
+    keys: dict[str, set[str]] = {}
+    for entry in entries:
+        kind, _colon, key = entry.subject.partition(":")
+        if kind in _NUMBERED and key.isdecimal():
+            keys.setdefault(kind, set()).add(key)
+    return {
+        f"{kind}:{key}": number
+        for kind, found in keys.items()
+        for key, number in _NUMBERED[kind]._default_manager.filter(pk__in=found).values_list("pk", "number")
+    }
 
 
 @admin.register(Account)
@@ -138,27 +166,32 @@ class LedgerEntryAdmin(ExportMixin, RowColumns, KeysetAdmin):
         """With their lines."""
         return super().get_queryset(request).prefetch_related("lines__account")
 
+    def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
+        """What they are about by its number."""
+        numbers = _numbers(rows)
+        for row in rows:
+            row.about_number = numbers.get(row.subject, "")
+
     @display(description=gettext_lazy("about"))
     def about(self, entry: LedgerEntry) -> str:
         """What was booked, in words and by its number."""
         kind, _colon, key = entry.subject.partition(":")
-        return f"{SUBJECTS[kind]} {key}" if kind in SUBJECTS else entry.subject
+        if kind not in SUBJECTS:
+            return entry.subject
+        number = getattr(entry, "about_number", None)
+        if number is None:  # on its own page, which prepares no rows
+            number = _numbers([entry]).get(entry.subject, "")
+        said = number or ("" if kind in _OF_ORDER else key)
+        return f"{SUBJECTS[kind]} {said}".strip()
 
     @display(description=gettext_lazy("debit / credit"))
     def sides(self, entry: LedgerEntry) -> SafeString:
         """Each line: the account, and its amount in debit or credit."""
-        return format_html_join(
-            "",
-            '<div class="oms-nowrap">{} {} {}</div>',
-            (
-                (
-                    _("Dr") if line.debit_fen else _("Cr"),
-                    line.account,
-                    shown(yuan(line.debit_fen or line.credit_fen)),
-                )
-                for line in entry.lines.all()
-            ),
+        lines = (
+            (_("Dr") if line.debit_fen else _("Cr"), line.account, shown(yuan(line.debit_fen or line.credit_fen)))
+            for line in entry.lines.all()
         )
+        return format_html("<div>{}</div>", format_html_join("", '<div class="oms-nowrap">{} {} {}</div>', lines))
 
     def get_urls(self) -> list[Any]:
         """The trial balance, and the export of vouchers for a finance system."""

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Versioned, money
+from oms.common.models import TellsChanges, Versioned, money
 from oms.merchants.models import Merchant
 from orders.models import Order, OrderLine, SubOrder
 
@@ -85,7 +85,7 @@ class StatementQuerySet(models.QuerySet["Statement"]):
         return self.filter(merchant=merchant)
 
 
-class Statement(Versioned):
+class Statement(Versioned, TellsChanges):
     """What a merchant is owed for a period, [`starts_on`, `ends_on`), by the China dates on which rows became due.
 
     It is made closed: its rows are frozen, its total and hash fixed. A second person approves it, and the bank's serial
@@ -195,13 +195,13 @@ class SettlementRowQuerySet(models.QuerySet["SettlementRow"]):
         return self.filter(merchant=merchant)
 
 
-class SettlementRow(models.Model):
+class SettlementRow(TellsChanges):
     """One signed row (yuan) of what a marketplace merchant is owed: positive, the merchant gets it.
 
     Of a sale, `goods_amount` is what the buyer gave for the goods (gift card and points are money), `platform_amount`
     what the platform bears of the price, and `commission_amount` what the merchant pays, below 0. A row is due on a
     day, belongs to the statement of that day's period once it is closed, and never changes; what comes later about it
-    is a row of its own that `corrects` it.
+    is a row of its own that `corrects` it. `changed_at` is when it came, or got its statement.
     """
 
     key = models.CharField(_("key"), max_length=80, editable=False)
@@ -294,6 +294,7 @@ class SettlementRow(models.Model):
         ]
         indexes = [
             models.Index(fields=["merchant", "due_on"], name="settlement_row_of_merchant"),
+            models.Index(fields=["changed_at", "id"], name="settlement_row_by_change"),
             models.Index(
                 fields=["merchant", "due_on"], condition=Q(statement__isnull=True), name="settlement_row_open"
             ),

@@ -3,6 +3,7 @@
 from django.conf import settings
 
 from oms.common.models import Connection, SystemKind
+from oms.merchants import sandboxes
 
 # The protocol of what is recorded here by hand: no module speaks it, so nobody is ever called.
 BY_HAND = "by_hand"
@@ -13,7 +14,9 @@ def default_connection() -> Connection:
 
     Where there is none at all, one is made that speaks `settings.PAYMENT_ADAPTER`.
     """
-    known = Connection.objects.filter(kind=SystemKind.PAYMENT).exclude(protocol=BY_HAND)
+    known = (
+        Connection.objects.filter(kind=SystemKind.PAYMENT).exclude(protocol=BY_HAND).exclude(code=sandboxes.PAYMENTS)
+    )
     return known.order_by("-is_active", "pk").first() or _make(
         f"{settings.PAYMENT_ADAPTER}-pay", settings.PAYMENT_ADAPTER
     )
@@ -26,7 +29,14 @@ def connections_of_new_orders() -> list[int]:
     if not default.options.get("in_turn"):
         return [default.pk]
     others = Connection.objects.filter(kind=SystemKind.PAYMENT, is_active=True, options__in_turn=True)
+    others = others.exclude(code=sandboxes.PAYMENTS)
     return sorted({default.pk, *others.values_list("pk", flat=True)})
+
+
+def connection_of(order: str, usual: str) -> str:
+    """SQL of the connection (id) over which the order of that alias is paid: that of sandboxes, or the `usual` one."""
+    return f"""CASE WHEN {order}.channel_id IN {sandboxes.CHANNELS}
+        THEN (SELECT id FROM common_connection WHERE code = '{sandboxes.PAYMENTS}') ELSE {usual} END"""
 
 
 def by_hand() -> Connection:

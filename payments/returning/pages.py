@@ -262,7 +262,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
         wrap = self.admin_site.admin_view
         return [
             path("of/<int:order_id>/", wrap(request_view), name="orders_returnrequest_request"),
-            path("of/<int:order_id>/exchange/", wrap(exchanges.exchange_view), name="orders_returnrequest_exchange"),
+            path("of/<int:order_id>/exchange/", wrap(exchanges.PAGE.view), name="orders_returnrequest_exchange"),
             path("rates/", wrap(rates.page), name="orders_returnrequest_rates"),
             path("photo/<int:photo_id>/", wrap(photo_view), name="orders_returnrequest_photo"),
             path("<int:row_id>/inspect/", wrap(inspect_view), name="orders_returnrequest_inspect"),

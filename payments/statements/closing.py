@@ -256,6 +256,7 @@ def trigger_sql() -> str:
         BEGIN
             IF TG_OP = 'UPDATE' AND OLD.statement_id IS NULL
                 AND to_jsonb(NEW) - 'statement_id' = to_jsonb(OLD) - 'statement_id' THEN
+                NEW.changed_at := clock_timestamp();
                 RETURN NEW;
             END IF;
             RAISE EXCEPTION 'settlement row % is never changed', OLD.id

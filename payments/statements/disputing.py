@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from oms.common import tickets
 from oms.common.errors import OmsError
-from oms.common.models import TicketResult
+from oms.common.models import ClockTime, TicketResult
 from oms.common.tickets import Trouble
 from orders.actors import Actor
 from payments import troubles
@@ -40,6 +40,7 @@ def _say(statement_id: int, text: str, *, is_answer: bool, actor: Actor) -> tupl
     statement = Statement.objects.select_for_update(no_key=True).get(pk=statement_id)
     if not is_answer and statement.remarks.count() >= MOST_REMARKS:
         raise OmsError(_("Much was said about this statement already; wait for an answer."), attr="text")
-    return statement, StatementRemark.objects.create(
-        statement=statement, text=text, is_answer=is_answer, actor=actor.name
-    )
+    remark = StatementRemark.objects.create(statement=statement, text=text, is_answer=is_answer, actor=actor.name)
+    # What is shown of the statement changed.
+    Statement.objects.filter(pk=statement_id).update(changed_at=ClockTime())
+    return statement, remark

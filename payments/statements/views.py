@@ -12,7 +12,8 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import NewestFirst, read_body, represent
+from oms.common.door.api import read_body, represent
+from oms.common.door.places import NewestOrByChange
 from oms.merchants.calls.scopes import SETTLEMENTS_DISPUTE, SETTLEMENTS_READ
 from orders.api.scoping import OrderScopedView
 from payments.models import RowKind, SettlementRow, Statement, StatementState
@@ -75,8 +76,8 @@ class SettlementsView(SettlementScopedView):
     serializer_class = SettlementRowSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = SettlementFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | SettlementFilter.base_filters.keys()
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters | SettlementFilter.base_filters.keys()
 
     def get_queryset(self) -> QuerySet[SettlementRow]:
         """What a page of the list is taken from."""
@@ -104,8 +105,8 @@ class StatementsView(SettlementScopedView):
     serializer_class = StatementSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = StatementFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | StatementFilter.base_filters.keys()
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters | StatementFilter.base_filters.keys()
 
     def get_queryset(self) -> QuerySet[Statement]:
         """What a page of the list is taken from."""

@@ -61,7 +61,9 @@ def write_intents(cursor: CursorWrapper, order_ids: Sequence[int]) -> None:
         f"""
         INSERT INTO payments_payment (number, order_id, means, connection_id, state, amount, ready_at)
         SELECT o.number || '-P' || (SELECT count(*) + 1 FROM payments_payment p WHERE p.order_id = o.id),
-            o.id, '{Means.ONLINE}', taken.turns[1 + o.id %% cardinality(taken.turns)], '{PaymentState.INTENDED}',
+            o.id, '{Means.ONLINE}',
+            {defaults.connection_of("o", "taken.turns[1 + o.id %% cardinality(taken.turns)]")},
+            '{PaymentState.INTENDED}',
             coalesce(n.until_then, o.payable_amount) - o.paid_amount, greatest(n.opens_at, now())
         FROM orders_order o CROSS JOIN (SELECT %(connections)s::bigint[] AS turns) AS taken
         LEFT JOIN LATERAL ({NEXT_PART}) AS n ON true

@@ -21,7 +21,8 @@ from logistics.routing import access
 from logistics.virtual import links as good_links
 from oms import merchant_admin
 from oms.common.work import schedule
-from orders.models import Order
+from oms.merchants.models import RefusedCall
+from orders.models import Order, RejectedOrder
 from payments.invoicing import links as invoice_links
 from payments.taking import links as pay_links
 from tests import factories
@@ -29,6 +30,9 @@ from tests.accessibility import addresses, judging
 from tests.admin.test_browser import browser  # noqa: F401 - a fixture
 from tests.admin.test_pages import world  # noqa: F401 - a fixture
 from tests.portal import world as portal
+from tests.portal.test_entering import wrong_row
+from tests.portal.test_returns import delivered
+from tests.returns import world as returns
 from tests.routing.helpers import hire, open_station
 from tests.virtual import world as virtual
 
@@ -143,6 +147,55 @@ def test_the_pages_of_merchants_are_accessible(live_server: LiveServer, browser:
     assert len(paths) > 20
     wrong = findings(visit(browser, live_server, client), live_server.url, paths)
     assert not wrong, told(wrong)
+
+
+def test_pages_of_merchants_on_which_something_happened_are_accessible(
+    live_server: LiveServer,
+    browser: Any,  # noqa: F811
+) -> None:
+    returns.install()
+    seller = portal.make_seller()
+    order = delivered(seller)
+    returned = returns.ask(order, {1: 1})
+    wrong_row(seller)
+    factories.client_of(seller.merchant).get("/api/v1/orders/nothing")
+    call = RefusedCall.objects.get()
+    client = portal.person_of(seller.merchant)
+    site, base = live_server.url, "/merchant/orders/returnrequest/"
+    check, exchange = "/merchant/merchants/refusedcall/check/", f"{base}of/{order.pk}/exchange/"
+    paths = [
+        *("/merchant/merchants/refusedcall/", f"/merchant/merchants/refusedcall/{call.pk}/change/", check),
+        *(f"/merchant/orders/rejectedorder/{RejectedOrder.objects.get().pk}/change/", exchange),
+        *(f"{base}{returned.pk}/change/", f"{base}of/{order.pk}/", f"/merchant/orders/order/{order.pk}/change/"),
+    ]
+    context = visit(browser, live_server, client)
+    found = findings(context, site, paths)
+    page = context.new_page()
+
+    def judge(name: str) -> None:
+        for width in judging.WIDTHS:
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            for line in judging.violations(page):
+                found.setdefault(line, []).append(f"{name} at {width}")
+
+    page.goto(f"{site}{check}")
+    page.fill("[name=address]", "/api/v1/orders?limit=0")
+    page.fill("[name=headers]", "Authorization: Bearer nothing")
+    page.click("main button[type=submit]")
+    page.wait_for_load_state()
+    judge("a pasted call")
+    page.goto(f"{site}{exchange}")
+    page.fill("[name^=units_]", "1")
+    page.click("button[value=look]")
+    page.wait_for_selector("#preview")
+    judge("an exchange")
+    page.goto(f"{site}/merchant/merchants/apicredential/")
+    page.click("form[action$='/sandbox/enter/'] button")
+    page.wait_for_selector("form[action$='/sandbox/leave/']")
+    judge("a new key of the sandbox")
+    page.goto(f"{site}/merchant/")
+    judge("the sandbox")
+    assert not found, told(found)
 
 
 def test_the_pages_of_buyers_and_couriers_are_accessible(

@@ -19,9 +19,11 @@ from logistics.models import Shipment
 from oms.merchants.models import Merchant
 from orders import kinds
 from orders.actors import Actor
-from orders.models import ActorKind
+from orders.models import ActorKind, ReturnRequest
+from orders.returning import deciding
 from orders.telling import timeline
-from payments.models import Invoice, Payment, Refund
+from payments.models import Invoice, Payment, Refund, SettlementRow, Statement
+from payments.statements import disputing
 from tests import factories
 from tests.api.calls import errors_of
 from tests.api.samples import Things, populate
@@ -36,7 +38,12 @@ LISTS = {
     "payments": Payment,
     "refunds": Refund,
     "invoices": Invoice,
+    "returns": ReturnRequest,
+    "settlements": SettlementRow,
+    "statements": Statement,
 }
+# What changes there is what timelines tell.
+TOLD = ("orders", "sub-orders")
 
 
 def pages(client: APIClient, name: str, **wish: Any) -> Iterator[dict[str, Any]]:
@@ -64,7 +71,7 @@ def things(db: None, settings: Any) -> Things:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", [*LISTS, "orders"])
+@pytest.mark.parametrize("name", [*LISTS, *TOLD])
 def test_a_list_by_change_has_every_row_once_and_goes_on_with_its_cursor(name: str, things: Things) -> None:
     client = factories.client_of(things.shop.merchant)
     newest_first = rows(client, name)
@@ -74,8 +81,8 @@ def test_a_list_by_change_has_every_row_once_and_goes_on_with_its_cursor(name: s
     def key(row: dict[str, Any]) -> str:
         return str({part: row.get(part) for part in ("number", "code", "sku", "warehouse")})
 
-    # An order comes again where its timeline goes on after that of others.
-    told = set(map(key, found)) if name == "orders" else list(map(key, found))
+    # An order comes again where its timeline goes on after that of others, and so do its sub-orders.
+    told = set(map(key, found)) if name in TOLD else list(map(key, found))
     assert sorted(told) == sorted(map(key, newest_first)) != []
     cursor = by_change[-1]["cursor"]
     assert rows(client, name, cursor=cursor) == []
@@ -92,7 +99,7 @@ def test_a_list_by_change_has_every_row_once_and_goes_on_with_its_cursor(name: s
 @pytest.mark.django_db
 def test_whatever_changes_comes_again(things: Things) -> None:
     client, shop = factories.client_of(things.shop.merchant), things.shop
-    ends = {name: list(pages(client, name, updated_since=LONG_AGO))[-1]["cursor"] for name in [*LISTS, "orders"]}
+    ends = {name: list(pages(client, name, updated_since=LONG_AGO))[-1]["cursor"] for name in [*LISTS, *TOLD]}
     sku = client.get(f"/api/v1/skus/{shop.sku.code}").json()
     change = {"barcodes": ["6900000000017"]}
     answer = client.patch(sku["url"], change, format="json", HTTP_IF_MATCH=f'"{sku["version"]}"')
@@ -108,6 +115,43 @@ def test_whatever_changes_comes_again(things: Things) -> None:
     assert [row["amount"] for row in rows(client, "refunds", cursor=ends["refunds"])] == ["0.50"]
     assert [row["number"] for row in rows(client, "orders", cursor=ends["orders"])] == [things.order.number]
     assert rows(client, "payments", cursor=ends["payments"]) == []
+    assert [row["number"] for row in rows(client, "sub-orders", cursor=ends["sub-orders"])] == sorted(
+        things.order.sub_orders.values_list("number", flat=True)
+    )
+    for name in ("returns", "settlements", "statements"):
+        assert rows(client, name, cursor=ends[name]) == []
+
+    row = things.returned
+    deciding.approve(row.pk, actor=SHE, warehouse_id=None, version=row.version)
+    disputing.dispute(things.statement.pk, "wrong", actor=SHE)
+    open_row = SettlementRow.objects.create(
+        key="fee:x",
+        merchant=things.shop.merchant,
+        kind="fee",
+        other_amount=-1,
+        net_amount=-1,
+        due_on="2026-01-02",
+        reason="x",
+    )
+    ends["settlements"] = list(pages(client, "settlements", cursor=ends["settlements"]))[-1]["cursor"]
+    SettlementRow.objects.filter(pk=open_row.pk).update(statement=things.statement)
+
+    assert [one["number"] for one in rows(client, "returns", cursor=ends["returns"])] == [row.number]
+    assert [one["number"] for one in rows(client, "statements", cursor=ends["statements"])] == [things.statement.number]
+    (got,) = rows(client, "settlements", cursor=ends["settlements"])
+    assert (got["net_amount"], got["statement"]) == ("-1.00", things.statement.number)
+
+
+@pytest.mark.django_db
+def test_what_happens_to_one_sub_order_brings_that_one_alone(things: Things) -> None:
+    client = factories.client_of(things.shop.merchant)
+    end = list(pages(client, "sub-orders", updated_since=LONG_AGO))[-1]["cursor"]
+    part = things.order.sub_orders.order_by("pk").last()
+    assert part is not None
+    timeline.record(things.order.pk, kinds.HOLD_RELEASED, SHE, sub_order_id=part.pk)
+
+    assert [row["number"] for row in rows(client, "sub-orders", cursor=end)] == [part.number]
+    assert rows(client, "sub-orders", cursor=end, state="awaiting_allocation") == []
 
 
 @pytest.mark.django_db
@@ -117,7 +161,7 @@ def test_filters_stay_on_every_page_and_nonsense_is_named(things: Things) -> Non
     found = list(pages(client, "orders", **wish))
     assert {row["state"] for page in found for row in page["results"]} == {"split"}
     assert all(set(row) == {"number", "state"} for page in found for row in page["results"])
-    for name in [*LISTS, "orders"]:
+    for name in [*LISTS, *TOLD]:
         for wrong in ({"updated_since": "yesterday"}, {"updated_since": "0001-01-01T00:00:00Z"}):
             assert errors_of(client.get(f"/api/v1/{name}", wrong)) == {("updated_since", "invalid")}
         assert errors_of(client.get(f"/api/v1/{name}", {"cursor": "1", "updated_since": LONG_AGO})) == {
@@ -230,10 +274,10 @@ def test_an_event_that_is_written_late_is_told_all_the_same(settings: Any) -> No
     settings.AMOUNTS_LAG_SECONDS = 0
     shop = factories.make_shop()
     client = factories.client_of(shop.merchant)
-    slow, quick = shop.place_order(), shop.place_order()
+    slow, quick = (factories.split_order(shop.sku) for _ in range(2))
     cursors = {
         name: list(pages(client, name, updated_since=(timezone.now() - timedelta(days=1)).isoformat()))[-1]["cursor"]
-        for name in ("events", "orders")
+        for name in ("events", "orders", "sub-orders")
     }
     other = connection.copy()
     other.set_autocommit(False)
@@ -251,5 +295,7 @@ def test_an_event_that_is_written_late_is_told_all_the_same(settings: Any) -> No
     finally:
         other.close()
     assert [row["number"] for row in rows(client, "orders", cursor=cursors["orders"])] == [slow.number, quick.number]
+    parts = [row["number"] for row in rows(client, "sub-orders", cursor=cursors["sub-orders"])]
+    assert parts == [order.sub_orders.get().number for order in (slow, quick)]
     news = rows(client, "events", cursor=cursors["events"], types="order.hold_released")
     assert [one["data"]["order"] for one in news] == [slow.number, quick.number]

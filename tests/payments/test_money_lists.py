@@ -63,6 +63,9 @@ def test_sums_are_those_of_all_rows_that_the_filters_let_through(shop, settings,
     entry = LedgerEntry.objects.filter(lines__account="1006").first()
     page = finance.get(f"/admin/payments/ledgerentry/{entry.pk}/change/").content.decode()
     assert re.search(r"Dr 1006 [^<]* 300\.00.*Cr 2001 [^<]* 300\.00", page, re.DOTALL)
+    paid_by = entry.order.payments.get().number
+    assert f"Payment {paid_by}" in page
+    assert f"Payment {paid_by}" in finance.get("/admin/payments/ledgerentry/").content.decode()
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -25,3 +25,10 @@ RETURN_OF_LINE = (
     " open_quantity) SELECT r.id, (SELECT min(l.id) FROM orders_suborderline l WHERE l.sub_order_id = r.sub_order_id),"
     " 1, 1, 1 FROM orders_returnrequest r WHERE r.order_id = %(order)s"
 )
+# Somebody of the order's merchant who is told of such news, and is called as the order.
+RECEIVER = (
+    "INSERT INTO merchants_merchantreceiver (merchant_id, name, means, kinds, every_minutes, language, is_active,"
+    " connection_id) SELECT h.merchant_id, o.number, 'mail', ARRAY['{}'], 1, 'en', true, c.id FROM orders_order o"
+    " JOIN merchants_channel h ON h.id = o.channel_id,"
+    " LATERAL (SELECT min(id) AS id FROM common_connection) AS c WHERE o.id = %(order)s"
+)

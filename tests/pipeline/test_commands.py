@@ -16,7 +16,7 @@ from oms import tasks
 from oms.common.work.claiming import Stage
 from orders.models import Order, OrderEvent
 from tests import factories, standing, steps
-from tests.pipeline.breaking import EXCHANGE, MONEY_OF_EXCHANGE, OF_ORDER, RETURN, RETURN_OF_LINE
+from tests.pipeline.breaking import EXCHANGE, MONEY_OF_EXCHANGE, OF_ORDER, RECEIVER, RETURN, RETURN_OF_LINE
 
 pytestmark = pytest.mark.django_db
 
@@ -350,6 +350,12 @@ def _drained():
             f"{EXCHANGE}; {MONEY_OF_EXCHANGE}; UPDATE orders_returnrequest SET state = 'expired', ended_at = now(),"
             " money_state = 'nothing'",
             "what_an_exchange_left_unpaid_is_known",
+        ),
+        (RECEIVER.format("gossip"), "merchant_receivers_are_told_of_what_they_chose"),
+        (
+            f"{RECEIVER.format('refused')}; INSERT INTO merchants_merchantnews (receiver_id, kind, key, name)"
+            " SELECT id, 'refused', name, name FROM merchants_merchantreceiver",
+            "merchant_news_is_in_a_message_of_its_receiver",
         ),
         (
             "INSERT INTO orders_hold (order_id, kind, reason, opened_by) VALUES (%(order)s, 'exchange', 'T1', 'x');"

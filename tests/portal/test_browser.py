@@ -191,6 +191,15 @@ def test_the_pages_of_a_merchant_fit_desktop_and_phone(
             "return": f"/merchant/orders/returnrequest/{returned.pk}/change/",
             "ask-return": f"/merchant/orders/returnrequest/of/{order.pk}/",
             "ask-refund": f"/merchant/payments/refundgrant/of/{order.pk}/",
+            "exchange": f"/merchant/orders/returnrequest/of/{order.pk}/exchange/",
+            "keys": "/merchant/merchants/apicredential/",
+            "stock": "/merchant/inventory/stock/",
+            "refunds": "/merchant/payments/refundgrant/",
+            "settlements": "/merchant/payments/settlementrow/",
+            "statements": "/merchant/payments/statement/",
+            "endpoints": "/merchant/merchants/webhookendpoint/",
+            "deliveries": "/merchant/merchants/webhookdelivery/",
+            "colleagues": "/merchant/merchants/merchantuser/",
         }
         for name, address in addresses.items():
             page.goto(f"{site}{address}")
@@ -203,6 +212,21 @@ def test_the_pages_of_a_merchant_fit_desktop_and_phone(
         picture(page, f"{language}-{width}-correct")
         if not fits(page):
             wide.append((width, "correct"))
+        page.goto(f"{site}{addresses['exchange']}")
+        page.fill("[name^=units_]", "1")
+        page.click("button[value=look]")
+        page.wait_for_selector("#preview")
+        picture(page, f"{language}-{width}-exchange-preview")
+        if not fits(page):
+            wide.append((width, "exchange preview"))
+        page.goto(f"{site}{addresses['keys']}")
+        page.click("form[action$='/sandbox/enter/'] button")
+        page.wait_for_selector("form[action$='/sandbox/leave/']")
+        for name in ("keys", "home", "order"):
+            page.goto(f"{site}{addresses[name] if name != 'order' else '/merchant/orders/order/'}")
+            picture(page, f"{language}-{width}-sandbox-{name}")
+            if not fits(page):
+                wide.append((width, f"sandbox {name}"))
         page.close()
     assert wide == []
 

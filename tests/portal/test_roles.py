@@ -49,6 +49,7 @@ OTHERS: list[tuple[str, list[Any], str]] = [
     ("merchants_refusedcall_check", [], "portal.keys"),
     ("orders_order_enter", [], "portal.orders"),
     ("orders_returnrequest_request", [987654], "portal.orders"),
+    ("orders_returnrequest_exchange", [987654], "portal.orders"),
     ("orders_returnrequest_inspect", [987654], "portal.ship"),
     ("orders_returnrequest_grant", [987654], "portal.money"),
     ("payments_refundgrant_ask", [987654], "portal.money"),

@@ -6,14 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.core import mail
 from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from logistics.models import WarehouseOrder
-from logistics.warehouses import stopping
 from logistics.watching.robots import NotTold
 from logistics.watching.robots.known import ROBOTS
 from oms.common.errors import FieldError, OmsError, WrongFields
@@ -33,16 +31,12 @@ from oms.merchants.models import (
 from oms.merchants.webhooks import endpoints
 from oms.telling import gathering, receivers, sending
 from oms.telling.receivers import Wanted
-from orders.changing import cancelling
 from orders.intake.rejecting import RefusedRow, keep
-from orders.models import DeliveryPromise, RejectedOrder
-from payments.statements import closing
+from orders.models import RejectedOrder
 from tests import factories, steps
 from tests.invariants import check
 from tests.machines import run_apart
-from tests.payments.test_settling import ANNA, by_hand
 from tests.portal import world
-from tests.portal.test_returns import delivered
 from tests.returns import world as returns
 
 pytestmark = pytest.mark.django_db
@@ -87,51 +81,6 @@ def listening(seller: world.Seller, event_type: str) -> WebhookEndpoint:
     return WebhookEndpoint.objects.create(
         merchant=seller.merchant, url=url, event_types=[event_type], secret=seal("whsec_x")
     )
-
-
-def test_each_kind_is_found_and_told_once_in_one_message(seller):
-    told(seller)
-    order = delivered(seller)
-    returned = returns.ask(order, {1: 1})
-    works = seller.orders(3)
-    cancelling.cancel_order(works[0].sub_order.order_id, reason="x", actor=steps.STAFF)
-    factories.run(stopping.pass_on)
-    steps.once(stopping.run)
-    part = works[1].sub_order
-    now = timezone.now()
-    where = {"warehouse": seller.warehouse, "expected_warehouse": seller.warehouse, "region_id": "110101"}
-    risk = {"risk": "plan_later", "risk_since": now, "promised_by": now, "starts_at": now, "tables_version": 1}
-    DeliveryPromise.objects.create(order=part.order, sub_order=part, number=1, source="ours", **where, **risk)
-    refuse(seller, "R-1")
-    factories.place(
-        factories.order_body((seller.sku, 9000, "1.00"), payment_method="cod", source=seller.channel.code),
-        seller.merchant,
-    )
-    factories.run(*factories_stages())
-    endpoint = listening(seller, "*")
-    endpoints.disable(endpoint.pk, because=DisabledBecause.FAILING)
-    by_hand(seller.merchant, "12.50")
-    today = timezone.localdate()
-    with time_machine.travel(timezone.now() + timedelta(days=1)):
-        statement = closing.close(seller.merchant.pk, closing.Span(today, today + timedelta(days=1)), actor=ANNA)
-
-    for _time in range(3):
-        gather()
-
-    (message,) = mail.outbox
-    assert message.to == ["li@example.com"]
-    lines = message.body.splitlines()
-    said = {line.split(":")[0] for line in lines}
-    assert {"Orders to ship 3", "Requests to cancel 1", "New returns 1", "Refused rows 1"} <= said
-    assert {
-        "Orders short of stock 1",
-        "Promises at risk 1",
-        "New statements 1",
-        "Webhook endpoints disabled by themselves 1",
-    } <= said
-    for name in (works[0].number, returned.number, "R-1", statement.number, "https://shop.example/hook"):
-        assert name in message.body
-    assert len(lines) == len(said) == len(ALL)
 
 
 def factories_stages() -> list[Any]:

@@ -22,6 +22,7 @@ from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.masking import is_masked
 from oms.common.models import Connection
 from oms.common.work import clock, nudging
+from oms.merchants import sandboxes
 from orders.actors import Actor
 from orders.changing import readdressing
 from orders.changing.readdressing import Recipient
@@ -178,6 +179,8 @@ def _write(
         raise OmsError(_("Give a reason."), attr="reason")
     blocked = obstacle(shipment, kind)
     link = account_of(shipment)
+    if link and link.code != sandboxes.CARRIER and shipment.sub_order.merchant.is_sandbox:
+        link = None
     if blocked or link is None:
         raise CannotRecall(blocked or _("The parcel has no carrier account."))
     recall = Recall.objects.create(

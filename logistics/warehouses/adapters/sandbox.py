@@ -38,7 +38,7 @@ class SandboxWarehouse:
         """Every order is taken."""
         sandbox.put(
             SYSTEM,
-            [(request.reference, _known(request), sandbox.delay(ACCEPTS_AFTER)) for request in requests],
+            [(request.reference, _known(request, link), sandbox.delay(ACCEPTS_AFTER)) for request in requests],
             connection_id=link.pk,
         )
         return {request.reference: Answer(taken=True) for request in requests}
@@ -53,10 +53,10 @@ class SandboxWarehouse:
         return comparing.pretended(link, warehouse)
 
 
-def _known(request: Request) -> dict[str, object]:
+def _known(request: Request, link: Connection) -> dict[str, object]:
     """What the warehouse keeps of a request."""
     if request.brings_waybill:
-        return {"own": True}
+        return {"own": True, "carrier": link.options.get("carrier", OWN_CARRIER)}
     return {"waybill": True} if request.waybill else {}
 
 
@@ -70,15 +70,16 @@ def waybill_came(references: Sequence[str]) -> None:
 def report(jobs: list[sandbox.Due]) -> None:
     """Say what the warehouses did, as their callbacks would."""
     news: dict[int, list[facts.News]] = {}
-    carried: list[str] = []
+    carried: dict[str, list[str]] = {}
     for job in jobs:
         notice, after = STEPS[job.step]
         body = {}
         if notice == Notice.PACKED and job.data:
             after = SHIPS_AFTER
         if notice == Notice.PACKED and job.data.get("own"):
-            body = {"carrier": OWN_CARRIER, "waybill": _own_waybill(job.reference)}
-            carried.append(body["waybill"])
+            carrier = job.data.get("carrier", OWN_CARRIER)
+            body = {"carrier": carrier, "waybill": _own_waybill(carrier, job.reference)}
+            carried.setdefault(carrier, []).append(body["waybill"])
         told = facts.News(f"sandbox-{job.reference}-{notice}", notice, job.reference, job.due_at, body)
         news.setdefault(job.connection_id or 0, []).append(told)
         job.next_due = None if after is None else job.due_at + sandbox.delay(after)
@@ -87,20 +88,20 @@ def report(jobs: list[sandbox.Due]) -> None:
     _hand_over(carried)
 
 
-def _hand_over(waybills: Sequence[str]) -> None:
-    """Their carrier comes for parcels with the warehouse's own waybills, too."""
-    carrier = Carrier.objects.filter(code=OWN_CARRIER, connection__isnull=False).first() if waybills else None
-    if carrier is not None:
+def _hand_over(carried: Mapping[str, Sequence[str]]) -> None:
+    """Their carriers come for parcels with the warehouse's own waybills, too; those are named by carrier."""
+    known = Carrier.objects.filter(code__in=carried, connection__isnull=False) if carried else ()
+    for carrier in known:
         jobs = [
-            (waybill, {"carrier": OWN_CARRIER, "waybill": waybill, "city": ""}, sandbox.delay(COLLECTS_AFTER))
-            for waybill in waybills
+            (waybill, {"carrier": carrier.code, "waybill": waybill, "city": ""}, sandbox.delay(COLLECTS_AFTER))
+            for waybill in carried[carrier.code]
         ]
         sandbox.put("carrier", jobs, connection_id=carrier.connection_id)
 
 
-def _own_waybill(reference: str) -> str:
+def _own_waybill(carrier: str, reference: str) -> str:
     digest = blake2b(reference.encode(), digest_size=8).digest()
-    return f"{OWN_CARRIER}9{int.from_bytes(digest, 'big') % 10**12:012d}"
+    return f"{carrier}9{int.from_bytes(digest, 'big') % 10**12:012d}"
 
 
 WAREHOUSE = SandboxWarehouse()

@@ -34,6 +34,10 @@ _INTERNAL = frozenset({"id", "lease_until", "lease_token", "moved_from", "addres
 _LAST = QUEUE_COLUMNS | {"assigned_to", "version", "expected_event", "next_event_due"}
 
 
+# Filters that apps add to the staff's lists of a model, by its label.
+ADDED_FILTERS: dict[str, Any] = {}
+
+
 def staff_actor_name(request: HttpRequest) -> str:
     """The name under which the timeline remembers the person who is logged in."""
     return request.user.get_username()
@@ -73,6 +77,11 @@ class KeysetAdmin(ModelAdmin):
         if not chosen or not str(chosen[0]).endswith("_link"):
             return chosen
         return [name for name in list_display if not str(name).endswith("_link")][:1] or chosen
+
+    def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
+        """With those that apps add to the staff's lists."""
+        added = ADDED_FILTERS.get(self.model._meta.label_lower) if self.admin_site.name == "admin" else None
+        return [*super().get_list_filter(request), *([added] if added else [])]
 
     def get_ordering(self, request: HttpRequest) -> Sequence[str]:
         """The list's order."""

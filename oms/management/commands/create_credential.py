@@ -5,6 +5,8 @@ from argparse import ArgumentParser
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from logistics.by_merchant.sandboxes import open_sandbox
+from oms.common.errors import OmsError
 from oms.management.whereabouts import find_merchant
 from oms.merchants.calls import credentials
 from oms.merchants.calls.scopes import ALL
@@ -20,6 +22,13 @@ def issue(merchant: Merchant, name: str, **options: object) -> credentials.Issue
     except ValidationError as error:
         raise CommandError(credentials.messages_of(error)) from error
     except credentials.TooManyCredentials as refusal:
+        raise CommandError(str(refusal)) from refusal
+
+
+def _sandbox_of(merchant: Merchant) -> Merchant:
+    try:
+        return open_sandbox(merchant)
+    except OmsError as refusal:
         raise CommandError(str(refusal)) from refusal
 
 
@@ -46,10 +55,21 @@ class Command(BaseCommand):
             help="An address or network that may call, such as 203.0.113.0/24; may be given several times.",
         )
 
+        parser.add_argument("--test", action="store_true", help="A key of the merchant's sandbox, opened where needed.")
+
     def handle(
-        self, *, merchant: str, name: str, scopes: list[str] | None, networks: list[str] | None, **_: object
+        self,
+        *,
+        merchant: str,
+        name: str,
+        scopes: list[str] | None,
+        networks: list[str] | None,
+        test: bool,
+        **_: object,
     ) -> None:
         found = find_merchant(merchant)
+        if test:
+            found = _sandbox_of(found)
         issued = issue(found, name, scopes=scopes or ALL, allowed_networks=networks or ())
         if found.status != Merchant.Status.ACTIVE:
             self.stderr.write(f"Merchant {merchant} is {found.status}; the key works once the merchant is active.")

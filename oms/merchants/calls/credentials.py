@@ -64,11 +64,13 @@ def issue(
     TooManyCredentials.
     """
     check_scopes_of(merchant, scopes := sorted(set(scopes)))
-    token = f"oms_{secrets.token_urlsafe(32)}" if with_token else None
+    # Whoever sees a key knows whether what it does is real.
+    test = "test_" if merchant.is_sandbox else ""
+    token = f"oms_{test}{secrets.token_urlsafe(32)}" if with_token else None
     credential = ApiCredential(
         merchant=merchant,
         name=name,
-        app_key=f"ak_{secrets.token_hex(12)}",
+        app_key=f"ak_{test}{secrets.token_hex(12)}",
         prefix=token[:8] if token else "",
         token_hash=ApiCredential.hash_token(token) if token else None,
         scopes=scopes,

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from oms.common.door.api import ApiView, etag, represent
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
+from oms.merchants import sandboxes
 from oms.merchants.calls import idempotency, platform, rate_limits, refused
 from oms.merchants.calls.authentication import ApiUser
 from oms.merchants.calls.deprecating import Deprecated
@@ -91,7 +92,10 @@ class MerchantView(ApiView, GenericAPIView):
         rows = model._default_manager
         if getattr(self, "swagger_fake_view", False):
             return rows.none()
-        return rows.all() if self.reads_all else rows.visible_to(self.merchant)  # type: ignore[attr-defined]
+        if not self.reads_all:
+            return rows.visible_to(self.merchant)  # type: ignore[attr-defined, no-any-return]
+        # What is tried out in sandboxes is no figure of anybody's.
+        return rows.filter(sandboxes.without(self.whose.removesuffix("__code"))) if self.whose else rows.all()
 
     def takes_parameter(self, name: str) -> bool:
         """Programs of the platform's own name a merchant."""

@@ -24,7 +24,7 @@ from oms.common.desk.lists import RowColumns, staff_actor_name
 from oms.common.templatetags.staff import state_badge
 from oms.merchants.joining import onboarding, standing
 from oms.merchants.models import ApplicationDocument, ApplicationState, Merchant, MerchantApplication
-from oms.merchants.models.application import validate_merchant_code
+from oms.merchants.models.application import KINDS, validate_merchant_code
 
 
 class ReasonForm(forms.Form):
@@ -49,9 +49,7 @@ class ApproveForm(VersionForm):
         widget=forms.TextInput(attrs=INPUT),
     )
     name = forms.CharField(label=gettext_lazy("Name"), max_length=120, widget=forms.TextInput(attrs=INPUT))
-    kind = forms.ChoiceField(
-        label=gettext_lazy("Kind"), choices=Merchant.Kind.choices, widget=forms.Select(attrs=INPUT)
-    )
+    kind = forms.ChoiceField(label=gettext_lazy("Kind"), choices=KINDS, widget=forms.Select(attrs=INPUT))
     username = forms.CharField(
         label=gettext_lazy("Login name of the first user"),
         max_length=150,

@@ -26,8 +26,11 @@ def resume(merchant_id: int, *, reason: str, actor: str) -> None:
 @transaction.atomic
 def _set(merchant_id: int, status: str, kind: str, reason: str, actor: str) -> None:
     merchant = Merchant.objects.select_for_update().get(pk=merchant_id)
+    if merchant.is_sandbox:
+        raise NotPossible(_("A sandbox stands as its merchant does: suspend or resume that one."))
     if merchant.status == status:
         raise NotPossible(_("The merchant is %(status)s already.") % {"status": merchant.get_status_display()})
     merchant.status = status
     merchant.save(update_fields=["status"])
+    Merchant.objects.filter(sandbox_of=merchant).update(status=status)
     MerchantEvent.objects.create(merchant=merchant, kind=kind, actor=actor, note=reason)

@@ -55,6 +55,10 @@ class ApplicationState(models.TextChoices):
     REJECTED = "rejected", _("Rejected")
 
 
+# What a company can become.
+KINDS = [(kind.value, kind.label) for kind in (Merchant.Kind.SELF_OPERATED, Merchant.Kind.MARKETPLACE)]
+
+
 class MerchantApplication(Versioned):
     """A company that wants to become a merchant; `joining.onboarding` does what a decision brings about."""
 
@@ -77,7 +81,7 @@ class MerchantApplication(Versioned):
         validators=[validate_merchant_code],
         help_text=_("Your short name in calls and files, such as ACME; it never changes."),
     )
-    kind = models.CharField(_("kind"), max_length=20, choices=Merchant.Kind.choices, default=Merchant.Kind.MARKETPLACE)
+    kind = models.CharField(_("kind"), max_length=20, choices=KINDS, default=Merchant.Kind.MARKETPLACE)
     remarks = models.TextField(_("remarks"), max_length=1000, blank=True)
     rejection_reason = models.CharField(_("reason of the rejection"), max_length=300, blank=True, editable=False)
     merchant = models.OneToOneField(
@@ -103,7 +107,9 @@ class MerchantApplication(Versioned):
         constraints = [
             models.UniqueConstraint(fields=["reference"], name="application_reference_is_unique"),
             models.CheckConstraint(condition=Q(state__in=ApplicationState.values), name="application_state_is_known"),
-            models.CheckConstraint(condition=Q(kind__in=Merchant.Kind.values), name="application_kind_is_known"),
+            models.CheckConstraint(
+                condition=Q(kind__in=[kind for kind, _label in KINDS]), name="application_kind_is_known"
+            ),
             models.CheckConstraint(
                 condition=Q(state=ApplicationState.APPROVED, merchant__isnull=False)
                 | (~Q(state=ApplicationState.APPROVED) & Q(merchant__isnull=True)),

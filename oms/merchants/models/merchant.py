@@ -12,11 +12,13 @@ from oms.merchants.models.legal_entity import LegalEntity
 
 
 class Merchant(models.Model):
-    """A seller: the self-operated one (自营) or one of the marketplace (POP)."""
+    """A seller: the self-operated one (自营) or one of the marketplace (POP), or the sandbox of a seller, in which its
+    programs are tested (`oms.merchants.sandboxes`)."""
 
     class Kind(models.TextChoices):
         SELF_OPERATED = "self_operated", _("Self-operated")
         MARKETPLACE = "marketplace", _("Marketplace")
+        SANDBOX = "sandbox", _("Sandbox")
 
     class Status(models.TextChoices):
         PENDING = "pending", _("Pending")
@@ -64,6 +66,15 @@ class Merchant(models.Model):
         db_index=False,
         help_text=_("In whose name its goods are invoiced, and to whom its commission is."),
     )
+    sandbox_of = models.OneToOneField(
+        "self",
+        verbose_name=_("sandbox of"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="sandbox",
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
@@ -74,7 +85,11 @@ class Merchant(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["code"], name="merchant_code_is_unique"),
             models.CheckConstraint(
-                condition=Q(kind__in=["self_operated", "marketplace"]), name="merchant_kind_is_known"
+                condition=Q(kind__in=["self_operated", "marketplace", "sandbox"]), name="merchant_kind_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="sandbox", sandbox_of__isnull=False) | (~Q(kind="sandbox") & Q(sandbox_of=None)),
+                name="merchant_is_a_sandbox_of_one",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=["pending", "active", "suspended"]), name="merchant_status_is_known"
@@ -86,6 +101,11 @@ class Merchant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {self.name}"
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether nothing of it is real."""
+        return self.kind == self.Kind.SANDBOX
 
 
 # The longest waits before and after the review of an order.
