@@ -98,6 +98,7 @@ class ImportKind:
     `do(entries, merchant, actor)` imports them and returns a result for each, in order. `dialect(headers)` says which
     headers mean something else in a file with these headers, `advice(headers, fields)` what file to give instead of one
     whose columns hold these fields, or "". A second file may be given where the kind says what they are `joined_by`.
+    What is slow has smaller batches, and is checked by a worker sooner, than `running` says.
     """
 
     name: str
@@ -110,6 +111,8 @@ class ImportKind:
     dialect: Callable[[Sequence[str]], Mapping[str, str]] = lambda _headers: {}
     advice: Callable[[Sequence[str], Collection[str]], str] = lambda _headers, _fields: ""
     joined_by: JoinedBy | None = None
+    batch: int | None = None
+    checked_at_once: int | None = None
 
     @property
     def check_name(self) -> str:
