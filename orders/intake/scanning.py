@@ -231,13 +231,15 @@ def _districts(text: str, start: int, levels: int, within: Scope, known: Divisio
     if not levels:
         return
     yield from _zones(text, start, levels, within, known)
+    longest = 0
     for end, meanings in forms(text, start, within.short, known.longest):
         name, suffix = text[start:end], text[end : end + 1]
         # 大理 without 市 may be the whole 大理州.
         if name in within.forms or any(city.whole is None for city in within.cities.get(name, ())):
             continue
-        # 黔西南 is no south of 黔西.
-        if any(longer > end for longer, _cities_named in forms(text, start, within.cities, known.longest)):
+        # 黔西南 is no south of 黔西, 武陵源 no 源 in 武陵.
+        longest = max(longest, end, *(longer for longer, _meant in forms(text, start, within.cities, known.longest)))
+        if end < longest:
             continue
         if suffix and suffix in _SUFFIXES:
             # An old suffix (崇明县, 即墨市), unless a division has just that name.
