@@ -33,6 +33,11 @@ SENTENCES = {
     "too_heavy": _("Too heavy for %(carrier)s."),
     "too_long": _("Too long for %(carrier)s."),
     "no_cod": _("No carrier collects cash for it."),
+    "merchant_takes_no_cod": _("%(merchant)s does not sell for cash on delivery."),
+    "nothing_to_deliver": _("Nothing of it is delivered."),
+    "other_merchant": _("It is of another merchant: %(merchant)s."),
+    "other_storage_class": _("Its storage class is another."),
+    "other_warehouse": _("It lies in another warehouse: %(warehouse)s."),
     "awaits_receipt": _("Its goods are on order, and come on %(expected_on)s."),
 }
 

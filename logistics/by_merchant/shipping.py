@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
@@ -25,8 +26,9 @@ from orders.actors import Actor
 from orders.telling import timeline
 
 MOST_AT_ONCE = 1_000
-# Reports of one merchant are taken one after the other: two that name a waybill must see each other.
-_REPORTING = 0x73686970
+# Reports of one merchant are taken one after the other, and those of any that name one waybill: they must see each
+# other. Waybills share so many locks.
+_REPORTING, _LABELLING, _LOCKS = 0x73686970, 0x6C61626C, 64
 _WAYBILL = re.compile(r"[0-9A-Za-z-]{5,40}")
 S = WarehouseOrderState
 
@@ -92,6 +94,10 @@ def ship(
     outcomes = [Outcome(one) for one in leaving]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_REPORTING, merchant.pk])
+        labels = {crc32(one.waybill.encode()) % _LOCKS for one in leaving if one.waybill}
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, label) FROM unnest(%s::int[]) AS l(label)", [_LABELLING, sorted(labels)]
+        )
     carriers = _carriers(outcomes)
     _find(merchant, outcomes)
     found = sorted({one.work_id for one in outcomes if one.work_id is not None})

@@ -50,7 +50,8 @@ class Column:
 class Entry:
     """A thing of the file, such as an order: its rows by number, and its body or what is wrong with it.
 
-    `notes` are told though it is imported; `figures` is what the import added, by the names of `Texts.figures`. Of
+    `draft` is the body of one of which something could not be read, to find what else is wrong. `notes` are told though
+    it is imported; `figures` is what the import added, by the names of `Texts.figures`. Of
     an entry that `is_left_out` nothing is imported.
     """
 
@@ -58,6 +59,7 @@ class Entry:
     rows: list[int] = field(default_factory=list)
     cells: list[dict[str, str]] = field(default_factory=list)
     body: Any = None
+    draft: Any = None
     errors: list[FieldError] = field(default_factory=list)
     notes: list[FieldError] = field(default_factory=list)
     dropped_rows: int = 0

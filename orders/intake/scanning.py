@@ -167,7 +167,9 @@ def _scopes(text: str, start: int, known: Divisions) -> Iterator[tuple[int, int,
                             yield later, 1, province
                             yield from _cities(text, later, 1, province, known)
     yield from _cities(text, start, 0, known.country, known)
-    if abbreviated := known.abbreviated(text[start : start + 1]):
+    # In 黑龙江 stands no 龙江县.
+    is_whole = any(True for _found in forms(text, start, known.provinces, known.longest))
+    if not is_whole and (abbreviated := known.abbreviated(text[start : start + 1])):
         yield start + 1, 1, abbreviated
         yield from _cities(text, start + 1, 1, abbreviated, known)
 
@@ -234,11 +236,14 @@ def _districts(text: str, start: int, levels: int, within: Scope, known: Divisio
         # 大理 without 市 may be the whole 大理州.
         if name in within.forms or any(city.whole is None for city in within.cities.get(name, ())):
             continue
+        # 黔西南 is no south of 黔西.
+        if any(longer > end for longer, _cities_named in forms(text, start, within.cities, known.longest)):
+            continue
         if suffix and suffix in _SUFFIXES:
             # An old suffix (崇明县, 即墨市), unless a division has just that name.
             if name + suffix not in within.full and not _NO_SUFFIX.match(text, end):
                 yield from (_Reading(end + 1, levels + 1, named) for named in meanings)
-        elif name[-1] in _SUFFIXES or _stands_alone(text, end):
+        elif name in within.full or _stands_alone(text, end):
             keeps = start if len(meanings) == 1 and _ROAD_OF.match(text, end) else None
             yield from (_Reading(end, levels + 1, named, keeps) for named in meanings)
         elif found := OF_A_COUNTY.match(text, end):

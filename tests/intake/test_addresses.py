@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from oms.common.masking import is_masked
 from orders.intake.addressing import ParsedAddress, Parts, misfit, read_latin_within, read_parts, read_text
-from orders.intake.divisions import Divisions, Place, grown
+from orders.intake.divisions import Divisions, Place, city_forms, grown, province_forms
 
 HERE = Path(__file__).resolve().parent
 CASE_FILES = (
@@ -239,6 +239,21 @@ def test_every_division_is_read_in_every_layout(write):
     for place in KNOWN.by_code.values():
         parsed = read(write.format(p=place.province, c=place.city, d=place.district) + "中山路8号")
         assert (parsed.region_code, parsed.rest) == (place.code, "中山路8号")
+
+
+STREETS = ["新村街1号", "红旗镇2号"]
+
+
+def test_a_province_or_city_without_its_district_is_no_county_elsewhere():
+    for place in {(place.province, place.city): place for place in KNOWN.by_code.values()}.values():
+        scopes = {"province": province_forms(place.province), "city": city_forms(place.city)}
+        texts = {f"{province}{city}" for province in scopes["province"] for city in scopes["city"]}
+        for text in {f"{start}{street}" for start in {*texts, *scopes["city"]} for street in STREETS}:
+            read_as = KNOWN.by_code.get(read(text).region_code or "")
+            assert read_as is None or read_as.city == place.city, (text, read_as)
+        for text in {f"{start}{street}" for start in scopes["province"] for street in STREETS}:
+            read_as = KNOWN.by_code.get(read(text).region_code or "")
+            assert read_as is None or read_as.province == read_as.city == place.province, (text, read_as)
 
 
 @pytest.mark.parametrize(
