@@ -41,7 +41,7 @@ else
 endif
 
 soak: .venv/test.stamp
-	$(BIN)/python -m pytest -m soak -o faulthandler_timeout=3600 $(TESTS) $(ARGS)
+	OMS_SOAK=1 $(BIN)/python -m pytest -m soak -o faulthandler_timeout=3600 $(TESTS) $(ARGS)
 
 bench: .venv/app.stamp
 	$(MANAGE) bench $(ARGS)

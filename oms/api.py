@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from oms.api_schema import SchemaView
 from oms.common.door.api import ApiView
+from oms.doors.buyer_links import BuyerLinksView
 from oms.doors.loc.creating import LocCreateView
 from oms.doors.loc.parcels import LocStatusView, LocVirtualDeliveryView
 
@@ -53,6 +54,7 @@ GUIDES = ("api.md", "signing.md", "signature-vectors.json", "webhooks.md", "bala
 app_name = "api"
 urlpatterns = [
     path("v1/", include("orders.api.urls")),
+    re_path("^v1/orders/(?P<number>[0-9]{16})/links$", BuyerLinksView.as_view(), name="order-links"),
     path("v1/", include("inventory.urls")),
     path("v1/", include("payments.urls")),
     path("v1/", include("logistics.urls")),

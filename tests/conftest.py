@@ -33,10 +33,10 @@ os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("ORDER_NUMBER_KEY", "tests")
 # What tests write need not outlive the machine; processes that are killed lose nothing by it.
 postgres.SETTINGS["fsync"] = "off"
-# How PostgreSQL goes about a statement must not depend on when it last came to look at the tables, which hold nothing
-# that it can see while a test is under way; a statement that goes about it badly ends with its text.
-postgres.SETTINGS["autovacuum"] = "off"
-postgres.SETTINGS["statement_timeout"] = "120s"
+if "OMS_SOAK" not in os.environ:
+    # How PostgreSQL goes about a statement must not depend on when it last came to look at the tables, which hold
+    # nothing that it can see while a test is under way; a statement that goes about it badly ends with its text.
+    postgres.SETTINGS |= {"autovacuum": "off", "statement_timeout": "120s"}
 attach()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
 if "PYTEST_XDIST_WORKER" not in os.environ:

@@ -79,6 +79,10 @@ KDNIAO = (
     _word("604", "清关异常", S.IN_TRANSIT, "Held by customs"),
     _word("605", "移交清关", S.IN_TRANSIT, "Handed over to customs"),
     _word("606", "未付款扣留", S.IN_TRANSIT, "Held for unpaid duty"),
+    # Of push 107: the money that was taken at the door.
+    _word("107-1", "货款待出款", "", "The cash of the parcel will be paid out", for_buyer=False),
+    _word("107-2", "货款已出款", "", "The cash of the parcel was paid out", for_buyer=False),
+    _word("107-3", "货款已收款", "", "The cash of the parcel has arrived", for_buyer=False),
 )
 KUAIDI100 = (
     _word("0", "在途", S.IN_TRANSIT, "On its way"),

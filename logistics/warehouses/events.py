@@ -85,6 +85,8 @@ def _carry_out(courses: Sequence[Course]) -> None:
             drops_rest={course.work.id for course in courses if course.drops_rest},
             surplus=done.surplus,
         )
+        if finals:
+            giving_up.end_parcels(finals)
     for course in courses:
         course.troubles += done.troubles.get(course.work.id, [])
     follow(courses, departure)

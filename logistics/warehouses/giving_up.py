@@ -61,6 +61,13 @@ def _end(given_up: Sequence[GivenUp]) -> None:
                 text_array(mask_text(one.text)[:300] for one in given_up),
             ],
         )
+    end_parcels(keys)
+    planning.plan_works(keys)
+
+
+def end_parcels(warehouse_order_ids: Sequence[int]) -> None:
+    """End the parcels of locked warehouse orders that have not left, and will not: their waybills go back."""
+    with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE logistics_shipment SET state = '{ShipmentState.CANCELLED}', ready_at = NULL,
@@ -69,12 +76,11 @@ def _end(given_up: Sequence[GivenUp]) -> None:
               AND state IN ('{ShipmentState.CREATED}', '{ShipmentState.WAYBILL_ISSUED}') AND left_at IS NULL
             RETURNING id
             """,
-            [array(keys)],
+            [array(warehouse_order_ids)],
         )
         parcels = [key for (key,) in cursor.fetchall()]
     cancelling.give_back(dict.fromkeys(parcels, ""))
     following.end(parcels)
-    planning.plan_works(keys)
     planning.plan_parcels(parcels)
 
 

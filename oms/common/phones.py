@@ -15,23 +15,31 @@ LONGEST = 20
 
 # Soft hyphens, zero-width and direction marks, which come along when people copy from a browser or a phone book: for a
 # class of a regular expression.
-INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff"
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
-_DASHES = re.compile("[\u2010-\u2015\u2212\u30fc\u2500]")
+_DASHES = re.compile("[\u02d7\u058a\u05be\u1806\u2010-\u2015\u2043\u207b\u208b\u2212\u2500\u2501\u30fc\ufe58\ufe63]")
 _PLAIN = re.compile(r"1[3-9]\d{9}", re.ASCII)
 _EXTENSION = re.compile(
-    r"\s*(?:\(?(?:转|分机号?|ext\.?|x|#|\*|,|;)\s*:?|-|\[)\s*(\d{1,6})[\])]?$", re.ASCII | re.IGNORECASE
+    r"[\s,，、]*(?:[(\[]?(?:-?转接?-?|;?(?:转?分机号?码?|ext(?:ension)?\.?|x)|#|\*|,|;)\s*[:=]?|-|\[|\((?=\d{3}))\s*(\d{1,6})[\])]?$",
+    re.ASCII | re.IGNORECASE,
+)
+# What some write behind the number: that it serves for WeChat as well, or that it may be rung.
+_BEHIND = re.compile(
+    r"\s*[(\[]?\s*(?:同?微信(?:同号)?|微信同步|v信同号|wechat|手机|电话|本人|常用)\s*[)\]]?$", re.IGNORECASE
 )
 _BRACKETS = str.maketrans("【】〔〕", "[][]")
 # What some write into the number's own field before it.
 _LABEL = re.compile(
-    r"^(?:联系|收[货件]人?)?(?:手机号码|电话号码|手机号?|电话|tel(?:ephone)?|mobile|phone)\.?\s*:?\s*(?=[\d+(])",
+    r"^(?:(?:联系|收[货件]人?)?(?:(?:手机号码|电话号码|手机号?|电话|方式|tel(?:ephone)?|mobile|phone|虚拟号码?|隐私号码?)"
+    r"[./]?\s*)+:?|[☎☏✆📞📱])\s*(?=[\d+(\[])",
     re.IGNORECASE,
 )
 # Left of a list or a sentence that the number stood in.
 _AT_THE_EDGE = " ;,.、。'\"“”"
 # A slash before a digit or two is another extension or line (5512345/6).
 _PUNCTUATION = re.compile(r"(?<=[\d)])[\s\-.·_]+(?=[\d(])|(?<=[\d)])\s*/\s*(?=[\d(]{4})|[()]", re.ASCII)
+# An area code in square brackets, which stand round extensions elsewhere.
+_AREA_CODE = re.compile(r"^\[(0\d{2,3})\]", re.ASCII)
 _INTERNATIONAL = re.compile(r"(?:\+|00)\s*(\d+)", re.ASCII)
 # Area codes have three digits, and numbers then eight, where they begin with 01 or 02, else four; subscribers' numbers
 # begin with 2 to 8.
@@ -46,6 +54,9 @@ def normal_form(text: str) -> str | None:
     if _PLAIN.fullmatch(text):
         return text
     clean = _LABEL.sub("", clean_text(text).strip(_AT_THE_EDGE).translate(_BRACKETS), count=1)
+    if not clean[-1:].isdigit():
+        clean = _BEHIND.sub("", clean)
+    clean = _AREA_CODE.sub(r"\1", clean)
     # A hyphen stands before an extension, but between the groups of a number too: what is a number as a whole is one.
     if number := _number(clean):
         return number
@@ -98,7 +109,11 @@ def _number(text: str) -> str | None:
         return None
     if is_chinese:
         digits = digits.removeprefix("86")
-    if _PLAIN.fullmatch(digits) or _TOLL_FREE.fullmatch(digits):
+    # The zero that trunk calls once began with stands before the mobile number.
+    mobile = digits if is_chinese else digits.removeprefix("0")
+    if _PLAIN.fullmatch(mobile):
+        return mobile
+    if _TOLL_FREE.fullmatch(digits):
         return digits
     # The zero of the area code is left out after the country code only.
     landline = _LANDLINE.fullmatch(digits.removeprefix("0")) if is_chinese or digits.startswith("0") else None

@@ -14,7 +14,8 @@ from django.db.models.expressions import RawSQL
 from oms.common.models import Connection, SystemKind
 from oms.merchants.models import Channel, Merchant
 
-_Rows = TypeVar("_Rows", bound="QuerySet[Any]")
+Rows = TypeVar("Rows", bound=QuerySet[Any])
+
 SUFFIX = "-TEST"
 PROTOCOL = "sandbox"
 WAREHOUSES, CARRIER, PAYMENTS = "test-warehouses", "test-carrier", "test-payments"
@@ -118,7 +119,7 @@ def is_real(label: str) -> Any:
     return ~Q(**{f"{path.removesuffix('__merchant')}__in": channels})
 
 
-def real(rows: _Rows) -> _Rows:
+def real(rows: Rows) -> Rows:
     """These rows without those of sandboxes."""
     label = rows.model._meta.label_lower
     return rows.filter(is_real(label)) if label in LABELS else rows

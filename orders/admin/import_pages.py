@@ -26,6 +26,7 @@ from oms.common.models import Job, JobResult, JobState
 from oms.common.templatetags.staff import grouped
 from oms.common.work import jobs
 from oms.merchants.models import Merchant
+from orders.changing.sets import sheets as change_sheets
 from orders.intake import importing, reporting, running
 from orders.intake import sheets as order_sheets
 from orders.intake.import_kinds import Entry, ImportKind, table_of
@@ -55,21 +56,22 @@ class Wizard:
     # What the hint says that only staff can do.
     hint: Any = None
 
-    def __init__(self, kind: ImportKind, model: type[Model], file_name: str) -> None:
+    def __init__(self, kind: ImportKind, model: type[Model], file_name: str, *, at: str = "import") -> None:
         self.kind = kind
         self.model = model
         self.file_name = file_name
-        self.name = f"{model._meta.app_label}_{model._meta.model_name}_import"
+        self.name = f"{model._meta.app_label}_{model._meta.model_name}_{at}"
+        self.route = at
         description = Description(self.describe, kind.texts.key, lambda job: self._told(running.Tally.of_job(job)))
         DESCRIPTIONS[kind.name] = DESCRIPTIONS[kind.check_name] = description
 
     def urls(self) -> list[URLPattern]:
         """The addresses of the pages, to stand before the model's own."""
         views = (
-            ("import/", self.upload_view, ""),
-            ("import/<int:job_id>/", self.mapping_view, "_mapping"),
-            ("import/<int:job_id>/faults/", self.faults_view, "_faults"),
-            ("import/template/", self.template_view, "_template"),
+            (f"{self.route}/", self.upload_view, ""),
+            (f"{self.route}/<int:job_id>/", self.mapping_view, "_mapping"),
+            (f"{self.route}/<int:job_id>/faults/", self.faults_view, "_faults"),
+            (f"{self.route}/template/", self.template_view, "_template"),
         )
         return [path(route, self.site.admin_view(view), name=self.name + step) for route, view, step in views]
 
@@ -155,7 +157,7 @@ class Wizard:
     ) -> dict[str, Any]:
         """What would come of every row: at once, or where that takes long as far as a worker has told so far."""
         kind = self.kind
-        if len(table.rows) <= running.CHECKED_AT_ONCE:
+        if running.is_checked_at_once(kind, table):
             tally, results = running.rehearse(kind, entries, merchant, timezone.now(), running.actor_of(draft))
             faults = [result for result in results if result.outcome == JobResult.Outcome.REFUSED]
             rest = [result for result in results if result.outcome != JobResult.Outcome.REFUSED]
@@ -204,7 +206,7 @@ class Wizard:
             raise Http404(_("There is no such job."))
         merchant = Merchant.objects.get(code=job.merchant_code)
         entries = self.kind.read(table, fields)
-        if len(table.rows) > running.CHECKED_AT_ONCE:
+        if not running.is_checked_at_once(self.kind, table):
             raise Http404(_("There is no such job."))
         _tally, results = running.rehearse(self.kind, entries, merchant, timezone.now(), running.actor_of(job))
         file = io.BytesIO()
@@ -263,7 +265,16 @@ def _examples(table: tables.Table, column: int) -> list[str]:
     return [value[:40] for value in list(found)[:2]]
 
 
+class _Changes(Wizard):
+    """Changes of orders are for those who may change them on their pages, too."""
+
+    def may(self, request: HttpRequest) -> bool:
+        """See Wizard."""
+        return super().may(request) and request.user.has_perms(["orders.view_order", "orders.confirm_changeset"])
+
+
 ORDERS = Wizard(order_sheets.KIND, Order, "orders.xlsx")
+CHANGES = _Changes(change_sheets.KIND, Order, "changes.xlsx", at="sheet")
 STOCK = Wizard(stock_sheets.KIND, Stock, "stock.xlsx")
 SKUS = Wizard(sku_sheets.KIND, Sku, "skus.xlsx")
 

@@ -105,7 +105,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             path(route, self.admin_site.admin_view(view), name=f"orders_order_{name}") for route, view, name in views
         ]
         entry = path("enter/", self.admin_site.admin_view(entering.enter_view), name="orders_order_enter")
-        return [entry, *own, *import_pages.ORDERS.urls(), *super().get_urls()]
+        return [entry, *own, *import_pages.ORDERS.urls(), *import_pages.CHANGES.urls(), *super().get_urls()]
 
     # --- The list
 
@@ -128,6 +128,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             "queue_tabs": order_list.queue_tabs(request.GET.dict()),
             "may_enter": request.user.has_perm(entering.ENTER),
             "may_import": import_pages.ORDERS.may(request),
+            "may_change_many": import_pages.CHANGES.may(request),
             **(extra_context or {}),
         }
         return super().changelist_view(request, context)

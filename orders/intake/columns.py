@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterator, Sequence
 
 from django.utils.translation import gettext, gettext_lazy
 
-from oms.common.files.reader import header_key, header_keys
+from oms.common.files.reader import header_key
 from orders.intake.import_kinds import Column
 
 
 def _of_recipient(*words: str) -> str:
     """Headers of these words with what stands before them where they are the recipient's."""
-    before = ("收货人", "收件人", "收货", "收件", "收方", "买家收货", "配送")
+    before = ("收货人", "收件人", "收货者", "收件者", "收货", "收件", "收方", "买家收货", "配送")
     return " ".join(f"{who}{word}" for word in words for who in before)
 
 
@@ -36,7 +36,7 @@ COLUMNS = (
         "原始订单号 电商单号 电商订单号 外部交易号 来源单号 来源订单号 客户订单号 商城订单号"
         " 渠道单号 订单号 订单编号 外部单号 外部订单号 平台单号 平台订单号 原始单号 交易编号 交易号 主订单编号 主订单号"
         " 订单id 平台订单编号 网店订单号 线上订单号 线上单号 店铺单号 单号 订单编码 交易单号 orderno"
-        " ordernumber orderid order externalnumber",
+        " ordernumber orderid order externalnumber amazonorderid order#",
         "external_number",
         is_required=True,
     ),
@@ -45,7 +45,8 @@ COLUMNS = (
         gettext_lazy("Ordered at"),
         "订单生成时间 提交时间 购买时间 purchasedate "
         "下单时间 订单时间 创建时间 订单创建时间 拍下时间 订单提交时间 订单成交时间 成交时间 下单日期"
-        " 订单日期 订购日期 订购时间 拼单成功时间 创建日期 orderedat ordertime orderdate createdat datecreated date",
+        " 订单日期 订购日期 订购时间 拼单成功时间 创建日期 orderedat ordertime orderdate createdat datecreated date"
+        " 订单下单时间 ordercreationdate",
         "ordered_at",
     ),
     Column(
@@ -56,8 +57,8 @@ COLUMNS = (
         gettext_lazy("Recipient"),
         "收货联系人姓名 收件联系人姓名 顾客姓名 联系人 联系人姓名 contactname "
         "收货人 收件人 收货人姓名 收件人姓名 收货姓名 姓名 客户姓名 收件姓名 recipient recipientname"
-        " consignee name receiver receivername shiptoname shippingname 收货联系人 收件联系人 收件者 收货者"
-        f" {_of_recipient('名称')}",
+        " consignee name receiver receivername shiptoname shipname deliveryname shippingname"
+        f" 收货联系人 收件联系人 收件者 收货者 收件者姓名 收货者姓名 {_of_recipient('名称')}",
         "recipient.name",
         is_required=True,
         instead=("first_name", "last_name", "billing_first_name", "billing_last_name"),
@@ -71,7 +72,7 @@ COLUMNS = (
         " 移动电话 固话"
         f" {_of_recipient('手机', '手机号', '手机号码', '电话', '电话号码', '联系电话', '联系方式', '固话', '座机')}"
         " recipientphone receiverphone receivermobile phone mobile mobilephone tel telephone"
-        " shippingphone phoneshipping 行动电话",
+        " shippingphone phoneshipping shipphonenumber shipphone shiptophone deliveryphone phone# 行动电话",
         "recipient.phone",
         is_required=True,
         instead=("billing_phone",),
@@ -86,7 +87,8 @@ COLUMNS = (
     Column(
         "province",
         gettext_lazy("Province"),
-        f"省 省份 {_of_recipient('省', '省份', '省市')} 所在省 所在省份 province state shippingprovincename"
+        f"省 省份 {_of_recipient('省', '省份', '省市')} 所在省 所在省份 省名称 province state"
+        " shipstate shiptostate deliverystate shippingprovincename"
         " shippingprovince statenameshipping shippingstatename stateshipping shippingstate statecodeshipping"
         " shippingstatecode",
         "recipient.province",
@@ -94,14 +96,15 @@ COLUMNS = (
     Column(
         "city",
         gettext_lazy("City"),
-        f"市 城市 {_of_recipient('市', '城市')} 地市 地级市 所在市 所在城市 city shippingcity cityshipping",
+        f"市 城市 {_of_recipient('市', '城市')} 地市 地级市 所在市 所在城市 城市名称 city"
+        " shipcity shiptocity deliverycity shippingcity cityshipping shippingsuburb",
         "recipient.city",
     ),
     Column(
         "district",
         gettext_lazy("District"),
         f"区 区县 县区 县 地区 市区 县市 区市县 {_of_recipient('区', '区县', '县', '地区', '县区')} 所在区"
-        " 所在区县 district county",
+        " 所在区县 区名称 district county",
         "recipient.district",
     ),
     Column(
@@ -111,7 +114,8 @@ COLUMNS = (
         "地址 详细地址 收货地址 收件地址 收货详细地址 收件详细地址 街道地址 客户地址 收货人地址 收件人地址"
         f" 配送地址 完整地址 送货地址 {_of_recipient('详细地址', '地址', '街道地址', '详址')} address street"
         " addressline shippingaddress shippingstreet shippingaddress1 address1&2shipping shippingaddress1&2"
-        " address1shipping address1 addressshipping recipientaddress receiveraddress",
+        " address1shipping address1 addressshipping recipientaddress receiveraddress shipaddress1 shiptoaddress1"
+        " shippingstreet1 detailaddress 详细收货地址",
         "recipient.address",
         is_required=True,
         instead=("billing_address",),
@@ -125,7 +129,8 @@ COLUMNS = (
     Column(
         "address_2",
         gettext_lazy("Address, second line"),
-        "门牌号 楼号门牌 shippingaddress2 address2shipping addressline2 address2",
+        "门牌号 楼号门牌 shippingaddress2 address2shipping addressline2 address2 shipaddress2 shiptoaddress2"
+        " shippingstreet2",
         "recipient.address",
     ),
     Column(
@@ -144,9 +149,11 @@ COLUMNS = (
     Column(
         "sku",
         gettext_lazy("SKU"),
-        "商品sku编码 产品编码 产品sku 产品sku编码 商品代码 产品代码 货品代码 物料号 物料代码 productsku itemno"
-        " itemnumber 商品编码 商家编码 货号 商品货号 规格编码 sku编码 skuid sku skucode 商家sku 商家skuid 商家sku编码"
-        " 商品sku 货品编号 货品编码 物料编码 外部编码 商家编码规格维度 productcode item itemcode itemsku lineitemsku",
+        # The seller's own codes first, which the file may name beside the platform's.
+        "商家sku编码 商家skuid 商家sku 商家编码规格维度 sellersku merchantsku 卖家sku sku货号 商家编码 供应商商品编码"
+        " 外部编码 规格编码 sku编码 sku skucode productsku itemsku lineitemsku 商品sku 商品sku编码 产品sku 产品sku编码"
+        " 物料编码 物料号 物料代码 货号 商品货号 货品编码 货品编号 货品代码 产品编码 产品代码 商品代码 商品编码"
+        " productcode itemno itemnumber item itemcode skuid",
         "lines.sku",
         is_required=True,
         is_of_line=True,
@@ -173,7 +180,7 @@ COLUMNS = (
         gettext_lazy("Quantity"),
         "购买数 购买量 订单数量 订单件数 产品数量 sku数量 qtyordered quantityordered "
         "数量 商品数量 购买数量 订购数量 宝贝数量 件数 下单数量 销售数量 成交数量 货品数量 订货数量 采购数量"
-        " 购买件数 商品件数 quantity qty count units lineitemquantity",
+        " 购买件数 商品件数 sku件数 应履约件数 quantity qty count units lineitemquantity quantitypurchased productqty",
         "lines.quantity",
         is_required=True,
         is_of_line=True,
@@ -183,7 +190,7 @@ COLUMNS = (
         gettext_lazy("Unit price"),
         "含税单价 商品售价 成交价 产品单价 货品售价 "
         "单价 商品单价 价格 商品价格 宝贝单价 销售价 销售单价 成交单价 京东价 售价 unitprice price"
-        " lineitemprice itemcost 货品单价 实际单价",
+        " lineitemprice itemcost 货品单价 实际单价 productunitprice",
         "lines.unit_price",
         is_required=True,
         is_of_line=True,
@@ -216,7 +223,7 @@ COLUMNS = (
         gettext_lazy("Freight"),
         "物流费用 物流费 实收运费 "
         "运费 邮费 邮资 快递费 运费金额 配送费 买家应付邮费 订单运费 freight shipping shippingfee shippingcost"
-        " ordershippingamount",
+        " ordershippingamount shippingrate deliveryamount",
         "freight_amount",
     ),
     Column(
@@ -240,17 +247,19 @@ COLUMNS = (
     Column(
         "payable_amount",
         gettext_lazy("Payable"),
-        "订单总金额 应收 实际付款 实际付款金额 买家实付 买家实付款 "
-        "应付金额 应付款 实付金额 实付款 实付 订单金额 订单应付金额 订单实付金额 用户实付金额 买家实付金额"
-        " 买家实际支付金额 付款金额 支付金额 实际支付金额 总金额 payable payableamount total amount ordertotal"
-        " grandtotal ordertotalamount 订单实际支付金额 应收金额 应收款 合计 合计金额",
+        # What the buyer paid first, before what the order cost.
+        "实际付款 实际付款金额 买家实付 买家实付款 买家实付金额 用户实付金额 买家实际支付金额 实付金额 实付款 实付"
+        " 订单实付金额 订单实际支付金额 实际支付金额 应付金额 应付款 订单应付金额 用户应付金额 应收 应收金额 应收款"
+        " 付款金额 支付金额 订单总金额 订单金额 总金额 payable payableamount total amount ordertotal grandtotal"
+        " ordertotalamount 合计 合计金额",
         "payable_amount",
     ),
     Column(
         "payment_method",
         gettext_lazy("Payment method"),
         "收款方式 "
-        "支付方式 付款方式 支付类型 付款类型 支付渠道 结算方式 paymentmethod payment paymenttype paymentmethodtitle",
+        "支付方式 付款方式 支付类型 付款类型 支付渠道 结算方式 paymentmethod payment paymenttype"
+        " paymentmethodtitle paymethod",
         "payment_method",
     ),
     Column("promise", gettext_lazy("Delivery promise"), "时效 配送时效 配送方式 promise delivery", "promise"),
@@ -259,17 +268,24 @@ COLUMNS = (
         gettext_lazy("Buyer's id"),
         "会员账号 买家旺旺 旺旺 旺旺号 "
         "买家id 客户网名 网名 买家网名 会员id 用户id 买家账号 买家会员名 会员名 买家昵称 下单帐号 下单账号"
-        " 用户昵称 buyerid userid customerid emailbilling billingemail",
+        " 用户昵称 buyerid userid customerid buyerusername emailbilling billingemail",
         "buyer.id",
     ),
-    Column("buyer_name", gettext_lazy("Buyer"), "买家 买家姓名 下单人 buyer buyername customer", "buyer.name"),
-    Column("buyer_phone", gettext_lazy("Buyer's phone"), "买家电话 买家手机 下单人电话 buyerphone", "buyer.phone"),
+    Column(
+        "buyer_name", gettext_lazy("Buyer"), "买家 买家姓名 下单人 buyer buyername customer customername", "buyer.name"
+    ),
+    Column(
+        "buyer_phone",
+        gettext_lazy("Buyer's phone"),
+        "买家电话 买家手机 下单人电话 buyerphone buyerphonenumber",
+        "buyer.phone",
+    ),
     Column(
         "remark",
         gettext_lazy("Remark"),
         "买家要求 订单留言 送货要求 配送要求 "
         "买家留言 买家备注 客户留言 用户备注 客户备注 留言 备注 订单备注 remark note customernote buyernote"
-        " comment message",
+        " comment message customermessage buyermessage notefromcustomer",
         "remark",
     ),
     Column(
@@ -278,7 +294,7 @@ COLUMNS = (
         "paymentdate "
         "付款时间 支付时间 买家付款时间 买家支付时间 订单付款时间 订单支付时间 支付完成时间 付款确认时间"
         " 付款日期 支付日期 paidat"
-        " paymenttime paytime datepaid paiddate",
+        " paymenttime paytime datepaid paiddate paymentsdate orderpaidtime paidtime",
         "paid_at",
     ),
     Column(
@@ -292,7 +308,7 @@ COLUMNS = (
         "order_status",
         gettext_lazy("State of the order in the channel"),
         "发货状态 "
-        "订单状态 交易状态 平台状态 状态 订单处理状态 子订单状态 商品状态 status orderstatus orderstate"
+        "订单状态 交易状态 平台状态 状态 订单处理状态 子订单状态 订单行状态 商品状态 status orderstatus orderstate"
         " fulfillmentstatus",
         "channel_state",
         is_of_row=True,
@@ -307,7 +323,7 @@ COLUMNS = (
     Column(
         "refund_status",
         gettext_lazy("State of the refund in the channel"),
-        "售后 退款状态 售后状态 退货状态 退款退货状态 refundstatus aftersalestatus",
+        "售后 退款状态 售后状态 退货状态 退款退货状态 退货退款状态 refundstatus aftersalestatus",
         "channel_refund_state",
         is_of_row=True,
     ),
@@ -338,42 +354,6 @@ COLUMNS = (
     Column("currency", gettext_lazy("Currency"), "币种 货币 currency currencycode", "currency"),
 )
 BY_NAME = {column.name: column for column in COLUMNS}
-
-# Where `Lineitem …` columns stand, the file is Shopify's, whose other headers mean less, or something else.
-_OF_SHOPIFY = {
-    "name": "external_number",
-    "email": "buyer_id",
-    "phone": "buyer_phone",
-    "billingname": "buyer_name",
-    "notes": "remark",
-    "id": "",
-    "vendor": "",
-    "source": "",
-    "fulfillmentstatus": "order_status",
-    "lineitemfulfillmentstatus": "",
-}
-# In Taiwan 縣市 is a city, of which 鄉鎮市區 is the district.
-_OF_TAIWAN = {"县市": "city", "乡镇市区": "district", "乡镇区": "district"}
-
-
-def dialect(headers: Sequence[str]) -> dict[str, str]:
-    """What headers mean in a file with these headers, where that differs from what they mean elsewhere."""
-    keys = {key for header in headers for key in header_keys(header)}
-    if any(key.startswith("lineitem") for key in keys):
-        # Its streets hold both lines of the address already.
-        return _OF_SHOPIFY | ({"shippingaddress2": ""} if "shippingstreet" in keys else {})
-    meanings: dict[str, str] = {}
-    if keys & {"乡镇市区", "乡镇区"}:
-        meanings |= _OF_TAIWAN
-    if keys.isdisjoint(_headers("address")):
-        # Pinduoduo writes the whole address below the word for a street district.
-        meanings |= dict.fromkeys(_headers("town"), "address")
-    return meanings
-
-
-def _headers(name: str) -> set[str]:
-    return set(BY_NAME[name].headers.split())
-
 
 # What the exports that hold orders and no goods have in common, and those that hold goods and nobody to send them to.
 _RECIPIENT = ("recipient_name", "first_name", "address", "billing_address")

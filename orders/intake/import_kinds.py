@@ -50,7 +50,8 @@ class Column:
 class Entry:
     """A thing of the file, such as an order: its rows by number, and its body or what is wrong with it.
 
-    `notes` are told though it is imported; `figures` is what the import added, by the names of `Texts.figures`. Of
+    `draft` is the body of one of which something could not be read, to find what else is wrong. `notes` are told though
+    it is imported; `figures` is what the import added, by the names of `Texts.figures`. Of
     an entry that `is_left_out` nothing is imported.
     """
 
@@ -58,6 +59,7 @@ class Entry:
     rows: list[int] = field(default_factory=list)
     cells: list[dict[str, str]] = field(default_factory=list)
     body: Any = None
+    draft: Any = None
     errors: list[FieldError] = field(default_factory=list)
     notes: list[FieldError] = field(default_factory=list)
     dropped_rows: int = 0
@@ -96,6 +98,7 @@ class ImportKind:
     `do(entries, merchant, actor)` imports them and returns a result for each, in order. `dialect(headers)` says which
     headers mean something else in a file with these headers, `advice(headers, fields)` what file to give instead of one
     whose columns hold these fields, or "". A second file may be given where the kind says what they are `joined_by`.
+    What is slow has smaller batches, and is checked by a worker sooner, than `running` says.
     """
 
     name: str
@@ -105,9 +108,11 @@ class ImportKind:
     understand: Callable[[Sequence[Entry], datetime], None]
     do: Callable[[Sequence[Entry], Merchant, Actor], list[JobResult]]
     texts: Texts
-    dialect: Callable[[Sequence[str]], dict[str, str]] = lambda _headers: {}
+    dialect: Callable[[Sequence[str]], Mapping[str, str]] = lambda _headers: {}
     advice: Callable[[Sequence[str], Collection[str]], str] = lambda _headers, _fields: ""
     joined_by: JoinedBy | None = None
+    batch: int | None = None
+    checked_at_once: int | None = None
 
     @property
     def check_name(self) -> str:

@@ -65,9 +65,9 @@ class Reference:
         """
         taking = {self.merchant.code: True}
         if self.merchant.kind == Merchant.Kind.SELF_OPERATED:
-            sellers = Merchant.objects.exclude(pk=self.merchant.pk).exclude(kind=Merchant.Kind.SANDBOX)
-            others = sellers.values_list("code", "status")
-            taking |= {code: self.is_history or status == Merchant.Status.ACTIVE for code, status in others}
+            others = Merchant.objects.exclude(pk=self.merchant.pk).exclude(kind=Merchant.Kind.SANDBOX)
+            states = others.values_list("code", "status")
+            taking |= {code: self.is_history or status == Merchant.Status.ACTIVE for code, status in states}
         return taking
 
     def may_platform_bear(self, source: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from oms.common.errors import OmsError
+from oms.common.files import tables
 from oms.common.models import Job, JobResult
 from oms.common.work import jobs
 from oms.merchants.models import Merchant
@@ -64,6 +65,11 @@ class Tally:
                 self.figures[name] = self.figures.get(name, Decimal(0)) + value
 
 
+def is_checked_at_once(kind: ImportKind, table: tables.Table) -> bool:
+    """Whether the page may wait until all rows are checked."""
+    return len(table.rows) <= (kind.checked_at_once or CHECKED_AT_ONCE)
+
+
 def actor_of(job: Job) -> Actor:
     """Who imports: a member of staff, or somebody of the merchant."""
     name = job.owner.get_username()
@@ -77,9 +83,9 @@ def rehearse(
 ) -> tuple[Tally, list[JobResult]]:
     """What would come of these entries of the actor: they are imported for certain, and taken back. The results are not
     stored."""
-    tally, results = Tally(), []
-    for start in range(0, len(entries), BATCH):
-        batch = entries[start : start + BATCH]
+    tally, results, size = Tally(), [], kind.batch or BATCH
+    for start in range(0, len(entries), size):
+        batch = entries[start : start + size]
         kind.understand(batch, now)
         told = _taken_back(kind, batch, merchant, actor)
         tally.add(batch, told)
@@ -136,7 +142,7 @@ def work(turn: jobs.Turn) -> bool:
     entries = kind.read(table, job.params["fields"])
     actor = actor_of(job)
     while (start := job.progress.get("next", 0)) < len(entries):
-        batch = entries[start : start + BATCH]
+        batch = entries[start : start + (kind.batch or BATCH)]
         kind.understand(batch, job.created_at)
         with turn.step():
             results = _taken_back(kind, batch, merchant, actor) if is_check else kind.do(batch, merchant, actor)

@@ -27,7 +27,7 @@ _CITY_ENDS = f"{_SUFFIXES}州盟"
 # After a name without its 区 or 县 these make it a street's, a gate's or a hill's name (南山路, 朝阳门, 白云山).
 _GLUED = re.compile(
     r"大?[道街桥]|[路巷弄门站里庄村镇乡寺港岛塔湾祠]|山(?![东西])|[湖河](?![南北滨畔])|城(?![东西南北中厢关区郊])"
-    r"|江(?=[路边畔滨滩大])|口(?!岸)|[东西南北中][路街大门站]|[一二三四五六七八九十]+[路街道]"
+    r"|江(?=[路边畔滨滩大])|口(?!岸)|[东西南北中][路街大门站]|[东西南北中]?[一二三四五六七八九十]+[马经纬支横]?[路街道]|根[东西南北][路街大]"
 )
 # An institution named like a district lies anywhere (南开大学, 西湖文化广场), unless the word is a road's.
 _INSTITUTION = re.compile(
@@ -36,6 +36,11 @@ _INSTITUTION = re.compile(
     r"|有限|股份|实业|研究|法院|检察|公安|政府|监狱|殡仪|水库|码头|口岸|电厂|钢铁|职业|技工|党校|报社|出版|教育|附属"
     r"|附中|人民医|中医|妇幼|工业大|理工|外国语|实验)"
     r"(?![东西南北中一二三四五]?(?:大?[街道]|[路巷]))"
+)
+# Roads of what is often called like its district: 朝阳公园路 stays whole, whether that is the road's name or not.
+_ROAD_OF = re.compile(
+    r"(?:公园|广场|体育场|体育馆|动物园|植物园|博物馆|水库|码头|大桥|湿地|古城|老街)[东西南北中]?"
+    r"[一二三四五]?(?:大?[街道]|[路巷])"
 )
 _PLACE = re.compile(
     r"大道|大街|街道|胡同|新村|社区|小区|园区|工业区|开发区|花园|家园|苏木|[路街巷弄镇乡村]|道(?=\d|$)|条$"
@@ -66,7 +71,7 @@ class _Reading:
 @dataclass(frozen=True, slots=True)
 class Located:
     """The division that a text begins with and where the text goes on; else what may be meant. `scope` is the province
-    or city that was read, `zone` where a development zone's name begins: it stays in the address."""
+    or city that was read, `zone` where the name of a development zone begins, or of a road: it stays in the address."""
 
     place: Place | None
     end: int
@@ -92,6 +97,8 @@ def locate(text: str, start: int, known: Divisions) -> Located:
             if text[again.end - 1] not in _SUFFIXES:
                 break  # a road's name: 中山路
             return replace(again, place=None, candidates=(place, again.place))
+        if _is_in_county_of_taiwan(text, again.end, place):
+            break
         end = again.end
     if place.district[-1] in _SUFFIXES and text.startswith(place.district, start):
         return replace(located, end=start + len(place.district))
@@ -99,6 +106,11 @@ def locate(text: str, start: int, known: Divisions) -> Located:
     if others:
         return Located(None, start, (place, *others), scope=located.scope)
     return replace(located, end=end)
+
+
+def _is_in_county_of_taiwan(text: str, end: int, place: Place) -> bool:
+    """Whether the name that ends there is a town's in a county of Taiwan with the same name: 花莲县花莲市."""
+    return place.code.startswith(_TAIWAN) and text[end : end + 1] in ("市", "镇", "乡")
 
 
 def _another(text: str, start: int, place: Place, known: Divisions) -> tuple[Place, ...]:
@@ -155,7 +167,9 @@ def _scopes(text: str, start: int, known: Divisions) -> Iterator[tuple[int, int,
                             yield later, 1, province
                             yield from _cities(text, later, 1, province, known)
     yield from _cities(text, start, 0, known.country, known)
-    if abbreviated := known.abbreviated(text[start : start + 1]):
+    # In 黑龙江 stands no 龙江县.
+    is_whole = any(True for _found in forms(text, start, known.provinces, known.longest))
+    if not is_whole and (abbreviated := known.abbreviated(text[start : start + 1])):
         yield start + 1, 1, abbreviated
         yield from _cities(text, start + 1, 1, abbreviated, known)
 
@@ -175,12 +189,15 @@ def _cities(text: str, start: int, levels: int, within: Scope, known: Divisions)
             continue
         for city in cities:
             # A municipality is a province and a city: its name counts once.
-            is_again = levels and city.province is not None and city.name == city.province.name
+            is_province = levels and city.province is not None and city.name == city.province.name
             for after in _fillers(text, end, city):
-                yield after, levels + (not is_again), city
+                yield after, levels + (not is_province), city
+                if city.cities:
+                    yield from _cities(text, after, levels + 1, city, known)
                 for again, others in forms(text, after, within.cities, known.longest):
-                    if city in others and not _goes_on(text, after, again, within.cities):
-                        yield gap(text, again), levels + (not is_again), city
+                    is_again = city in others and not _goes_on(text, after, again, within.cities)
+                    if is_again and not _is_in_county_of_taiwan(text, again, city.places[0]):
+                        yield gap(text, again), levels + (not is_province), city
 
 
 def forms(text: str, start: int, names: Mapping[str, _Meaning], longest: int) -> Iterator[tuple[int, _Meaning]]:
@@ -214,17 +231,23 @@ def _districts(text: str, start: int, levels: int, within: Scope, known: Divisio
     if not levels:
         return
     yield from _zones(text, start, levels, within, known)
+    longest = 0
     for end, meanings in forms(text, start, within.short, known.longest):
         name, suffix = text[start:end], text[end : end + 1]
         # 大理 without 市 may be the whole 大理州.
         if name in within.forms or any(city.whole is None for city in within.cities.get(name, ())):
             continue
+        # 黔西南 is no south of 黔西, 武陵源 no 源 in 武陵.
+        longest = max(longest, end, *(longer for longer, _meant in forms(text, start, within.cities, known.longest)))
+        if end < longest:
+            continue
         if suffix and suffix in _SUFFIXES:
             # An old suffix (崇明县, 即墨市), unless a division has just that name.
             if name + suffix not in within.full and not _NO_SUFFIX.match(text, end):
                 yield from (_Reading(end + 1, levels + 1, named) for named in meanings)
-        elif name[-1] in _SUFFIXES or _stands_alone(text, end):
-            yield from (_Reading(end, levels + 1, named) for named in meanings)
+        elif name in within.full or _stands_alone(text, end):
+            keeps = start if len(meanings) == 1 and _ROAD_OF.match(text, end) else None
+            yield from (_Reading(end, levels + 1, named, keeps) for named in meanings)
         elif found := OF_A_COUNTY.match(text, end):
             yield from (_Reading(found.end(), levels + 1, named, end) for named in meanings)
 

@@ -1,6 +1,6 @@
 """An order's amounts, shared among its lines: once, when it comes in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -13,6 +13,7 @@ from oms.common.money import fen_text
 from orders.intake.apportionment import Shares, apportion
 from orders.intake.bodies import line_key
 from orders.intake.checking import CheckedOrder
+from orders.intake.making_room import make_room
 from orders.models.amounts import ApportionmentPolicy as Policy
 from orders.models.amounts import Bearer
 
@@ -53,11 +54,12 @@ class SharedOrder:
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """A promotion to share among `lines`, by their places; amounts in fen."""
+    """A promotion to share among `lines`, by their places; amounts in fen. `key` decides between equal ones."""
 
     amount: int
     platform_amount: int
     lines: Sequence[int]
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ def _shared(order: CheckedOrder) -> Sharing:
             key_of=keys.of,
             policy=policy,
             freight=order.freight_amount,
-            promotions=[Promoted(one.amount, one.platform_amount, one.lines) for one in pricing.promotions],
+            promotions=[
+                Promoted(one.amount, one.platform_amount, one.lines, one.body.id) for one in pricing.promotions
+            ],
             coupon=order.coupon_amount,
             adjustment=pricing.adjustment_amount,
             adjustment_bearer=pricing.adjustment_bearer,
@@ -159,13 +163,11 @@ class _Keys:
 
     @cached_property
     def _all(self) -> list[tuple[Any, ...]]:
-        covered_by: list[list[int]] = [[] for _line in self._order.lines]
-        for i, promotion in enumerate(self._order.pricing.promotions):
+        covered_by: list[list[str]] = [[] for _line in self._order.lines]
+        for promotion in self._order.pricing.promotions:
             for place in promotion.lines:
-                covered_by[place].append(i)
-        return [
-            (*line_key(line), promotions) for line, promotions in zip(self._order.body.lines, covered_by, strict=True)
-        ]
+                covered_by[place].append(promotion.body.id)
+        return [(*line_key(line), sorted(ids)) for line, ids in zip(self._order.body.lines, covered_by, strict=True)]
 
 
 class _Room:
@@ -175,50 +177,62 @@ class _Room:
         self._amounts = amounts
         self._left = [max(0, goods - floor) for goods, floor in zip(amounts.goods, amounts.floors, strict=True)]
 
-    def take(self, amount: int, attr: str, code: str, covered: Sequence[int] | None = None) -> list[int]:
-        """Take the amount off the lines (by place; None: all); what each bears. Raises CannotBear, with `code` where no
-        floor is to blame."""
+    def take(self, amount: int, attr: str, code: str) -> list[int]:
+        """Take the amount off all lines; what each bears. Raises CannotBear, with `code` where no floor is to blame."""
+        every = range(len(self._left))
+        if (left := sum(self._left)) < amount:
+            raise CannotBear(self._refusal(attr, code, every, left, every))
+        return self._take(amount, every)
+
+    def promotions(self, promotions: Sequence[Promoted]) -> list[list[int]]:
+        """Take the promotions off; what each line bears of each. Raises CannotBear where no sharing leaves every line
+        its floor."""
+        shares = [[0] * len(self._left) for _promotion in promotions]
+        turns = range(len(promotions)) if len(promotions) < 2 else sorted(range(len(promotions)), key=_turn(promotions))
+        covers: list[list[int]] = []
+        for i in turns:
+            promotion = promotions[i]
+            amount = min(promotion.amount, sum(self._left[line] for line in promotion.lines))
+            shares[i] = self._take(amount, promotion.lines)
+            if amount == promotion.amount:
+                continue
+            # Those before it may have taken what only this one can take.
+            covers = covers or self._ranked(promotions)
+            in_turn = [shares[j] for j in turns]
+            lacks, asked = make_room(
+                turns.index(i), promotion.amount - amount, [covers[j] for j in turns], in_turn, self._left
+            )
+            if lacks:
+                attr, left = f"promotions.{i}.amount", promotion.amount - lacks
+                raise CannotBear(self._refusal(attr, "promotion_too_large", promotion.lines, left, asked))
+        return shares
+
+    def _take(self, amount: int, covered: Sequence[int]) -> list[int]:
+        """Take what these lines (by place) can bear off them, by their worth; what each line bears."""
         amounts = self._amounts
+        shares = [0] * len(amounts.goods)
         if not amount:
-            return [0] * len(amounts.goods)
-        covered = range(len(amounts.goods)) if covered is None else covered
-        limits = [self._left[i] for i in covered]
-        if sum(limits) < amount:
-            raise CannotBear(self._refusal(attr, code, covered, sum(limits)))
+            return shares
         parts = apportion(
             amount,
             [amounts.goods[i] for i in covered],
-            limits,
+            [self._left[i] for i in covered],
             policy=amounts.policy,
             key_of=lambda place: amounts.key_of(covered[place]),
         )
-        shares = [0] * len(amounts.goods)
         for i, part in zip(covered, parts, strict=True):
             shares[i] = part
             self._left[i] -= part
         return shares
 
-    def promotions(self, promotions: Sequence[Promoted]) -> list[list[int]]:
-        """Take the promotions off in turn; what each line bears of each. Raises CannotBear."""
-        before = self._left.copy()
-        turns = list(range(len(promotions)))
-        try:
-            return self._in_turn(promotions, turns)
-        except CannotBear:
-            # An earlier one may have taken what only this one can take: those that cover few lines go first.
-            self._left = before
-            return self._in_turn(promotions, sorted(turns, key=lambda i: len(promotions[i].lines)))
+    def _ranked(self, promotions: Sequence[Promoted]) -> list[list[int]]:
+        """The lines that each covers, in an order that does not depend on where they stand."""
+        return [sorted(promotion.lines, key=self._amounts.key_of) for promotion in promotions]
 
-    def _in_turn(self, promotions: Sequence[Promoted], turns: Sequence[int]) -> list[list[int]]:
-        shares: dict[int, list[int]] = {}
-        for i in turns:
-            promotion = promotions[i]
-            shares[i] = self.take(promotion.amount, f"promotions.{i}.amount", "promotion_too_large", promotion.lines)
-        return [shares[i] for i in range(len(promotions))]
-
-    def _refusal(self, attr: str, code: str, covered: Sequence[int], left: int) -> FieldError:
+    def _refusal(self, attr: str, code: str, covered: Iterable[int], left: int, asked: Iterable[int]) -> FieldError:
+        """Why the lines that are `covered` cannot bear more than `left`; those that were `asked` may be others, too."""
         values = {"lines": ", ".join(str(i + 1) for i in covered), "left": fen_text(left)}
-        if any(self._amounts.floors[i] for i in covered):
+        if any(self._amounts.floors[i] for i in asked):
             detail = _(
                 "Lines %(lines)s can bear only %(left)s of this, since no line may cost less than its SKU's floor"
                 " price. Give less, or let it cover other lines."
@@ -226,6 +240,16 @@ class _Room:
             return FieldError(attr, "below_floor", detail % values)
         detail = _("Lines %(lines)s can bear only %(left)s of this: nothing may cost less than 0. Give less.")
         return FieldError(attr, code, detail % values)
+
+
+def _turn(promotions: Sequence[Promoted]) -> Callable[[int], tuple[Any, ...]]:
+    """When a promotion's turn comes, wherever it stands: those that cover few lines first, then the larger ones."""
+
+    def of(place: int) -> tuple[Any, ...]:
+        one = promotions[place]
+        return (len(one.lines), -one.amount, one.platform_amount, one.key)
+
+    return of
 
 
 def _by_source(

@@ -27,7 +27,9 @@ from orders.actors import Actor
 from orders.intake import cells, importing
 from orders.intake.bodies import OrderBody, convert
 from orders.intake.cells import NoValue, Standing
-from orders.intake.columns import BY_NAME, COLUMNS, advice, dialect
+from orders.intake.columns import BY_NAME, COLUMNS, advice
+from orders.intake.dialects import dialect
+from orders.intake.faults import other_faults
 from orders.intake.import_kinds import HELD, Entry, ImportKind, Texts
 from orders.intake.joining import JoinedBy
 from orders.intake.leaving_out import leave_out
@@ -120,6 +122,8 @@ class _Reader:
                 entry.errors.append(body)
         elif not entry.errors:
             entry.body = Read(body, is_collected)
+        else:
+            entry.draft = body
 
     def _collected(self, of: "_Values", states: set[Standing]) -> tuple[bool, datetime | None]:
         """Whether the channel has the money, and since when."""
@@ -338,6 +342,10 @@ def place(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[Jo
         outcome.id: entry for entry, outcome in zip(readable, outcomes, strict=True) if isinstance(outcome, Placed)
     }
     _note_holds(placed, [outcome for outcome in outcomes if isinstance(outcome, Placed)])
+    drafts = [entry for entry in entries if entry.draft is not None]
+    for entry, faults in zip(drafts, other_faults([entry.draft for entry in drafts], merchant), strict=True):
+        told_of = {error.attr for error in entry.errors}
+        entry.errors += [error for error in faults if error.attr not in told_of]
     found = iter(outcomes)
     results = []
     for entry in entries:

@@ -12,8 +12,9 @@ Facts = Sequence[Mapping[str, Any]]
 
 
 def in_words(found: Facts) -> str:
-    """The figures, in the active language."""
-    return _("; ").join(figure(one, _title(one)) for one in found) or "–"
+    """The figures, in the active language; where there are none, what the conditions are called."""
+    told = [one for one in found if {"not", "found", "limit"} & one.keys()] or found
+    return _("; ").join(figure(one, _title(one)) for one in told) or "–"
 
 
 def _title(found: Mapping[str, Any]) -> str:

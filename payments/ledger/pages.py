@@ -170,7 +170,7 @@ class LedgerEntryAdmin(ExportMixin, RowColumns, KeysetAdmin):
         """What they are about by its number."""
         numbers = _numbers(rows)
         for row in rows:
-            row.about_number = numbers.get(row.subject)
+            row.about_number = numbers.get(row.subject, "")
 
     @display(description=gettext_lazy("about"))
     def about(self, entry: LedgerEntry) -> str:
@@ -178,9 +178,10 @@ class LedgerEntryAdmin(ExportMixin, RowColumns, KeysetAdmin):
         kind, _colon, key = entry.subject.partition(":")
         if kind not in SUBJECTS:
             return entry.subject
-        if not hasattr(entry, "about_number"):
-            entry.about_number = _numbers([entry]).get(entry.subject)  # type: ignore[attr-defined] - on its own page
-        said = entry.about_number or ("" if kind in _OF_ORDER else key)  # type: ignore[attr-defined]
+        number = getattr(entry, "about_number", None)
+        if number is None:  # on its own page, which prepares no rows
+            number = _numbers([entry]).get(entry.subject, "")
+        said = number or ("" if kind in _OF_ORDER else key)
         return f"{SUBJECTS[kind]} {said}".strip()
 
     @display(description=gettext_lazy("debit / credit"))

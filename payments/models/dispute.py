@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
 from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
@@ -28,8 +29,8 @@ class DisputeState(models.TextChoices):
     REPORTED = "reported", _("Reported")
     OPEN = "open", _("To be answered")
     ANSWERED = "answered", _("Answered")
-    WON = "won", _("Won")
-    LOST = "lost", _("Lost")
+    WON = "won", pgettext_lazy("dispute", "Won")
+    LOST = "lost", pgettext_lazy("dispute", "Lost")
     ENDED = "ended", _("Ended")
 
 

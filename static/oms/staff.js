@@ -154,3 +154,13 @@ const reachable = () => {
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
 document.addEventListener("click", () => setTimeout(reachable));
+
+// On a phone unfold calls the first column a check box, also where it is none.
+document.addEventListener("DOMContentLoaded", () => {
+    const head = document.querySelector("#result_list thead th");
+    if (!head || head.querySelector("input")) return;
+    const name = (head.querySelector(".text") || head).textContent.trim();
+    document.querySelectorAll("#result_list tbody tr > td:first-child[data-label]").forEach((cell) => {
+        if (name) cell.dataset.label = name;
+    });
+});

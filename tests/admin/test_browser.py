@@ -13,7 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from oms.merchants.models import MerchantUser
 from orders.actors import Actor
-from orders.models import ActorKind, Order
+from orders.models import ActorKind, Order, Outcome, ReviewDecision
 from orders.reviewing import holds
 from tests import factories
 
@@ -255,4 +255,20 @@ def test_the_first_action_is_a_few_keys_away(live_server: LiveServer, browser: A
     page.keyboard.press("Enter")
     page.wait_for_url("**/cancel/?scope=chosen&line=1*")
     assert page.is_checked("input[name=lines][value='1']")
+    page.close()
+
+
+def test_on_a_phone_each_cell_of_a_list_is_named_by_its_column(
+    live_server: LiveServer, browser: Any, held_order: Order
+) -> None:
+    factories.UserFactory(username="boss", is_superuser=True)
+    ReviewDecision.objects.create(order=held_order, outcome=Outcome.HOLD)
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    # Its first column is neither a check box nor a link to the row.
+    _log_in(page, live_server, reverse("admin:orders_reviewdecision_changelist"))
+    page.wait_for_selector("#result_list tbody tr")
+    words = "[...document.querySelectorAll('#result_list {}')].map(cell => {}.trim().toLowerCase())"
+    named = words.format("tbody tr:first-child > *", "cell.dataset.label")
+    headed = words.format("thead th .text", "cell.textContent")
+    assert page.evaluate(named) == page.evaluate(headed)
     page.close()

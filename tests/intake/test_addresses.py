@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from oms.common.masking import is_masked
 from orders.intake.addressing import ParsedAddress, Parts, misfit, read_latin_within, read_parts, read_text
-from orders.intake.divisions import Divisions, Place, grown
+from orders.intake.divisions import Divisions, Place, city_forms, grown, province_forms
 
 HERE = Path(__file__).resolve().parent
 CASE_FILES = (
@@ -26,6 +26,8 @@ CASE_FILES = (
     "beside.txt",
     "hard.txt",
     "everyday.txt",
+    "checked.txt",
+    "field.txt",
 )
 CASE = re.compile(r"(.*?)\|([^|/]+/[^|/]+/[^|]+|-)\|([^|]*)(?:\|([^|]*)\|([^|]*))?")
 
@@ -239,6 +241,21 @@ def test_every_division_is_read_in_every_layout(write):
         assert (parsed.region_code, parsed.rest) == (place.code, "中山路8号")
 
 
+STREETS = ["新村街1号", "红旗镇2号"]
+
+
+def test_a_province_or_city_without_its_district_is_no_county_elsewhere():
+    for place in {(place.province, place.city): place for place in KNOWN.by_code.values()}.values():
+        scopes = {"province": province_forms(place.province), "city": city_forms(place.city)}
+        texts = {f"{province}{city}" for province in scopes["province"] for city in scopes["city"]}
+        for text in {f"{start}{street}" for start in {*texts, *scopes["city"]} for street in STREETS}:
+            read_as = KNOWN.by_code.get(read(text).region_code or "")
+            assert read_as is None or read_as.city == place.city, (text, read_as)
+        for text in {f"{start}{street}" for start in scopes["province"] for street in STREETS}:
+            read_as = KNOWN.by_code.get(read(text).region_code or "")
+            assert read_as is None or read_as.province == read_as.city == place.province, (text, read_as)
+
+
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
@@ -291,10 +308,10 @@ def test_no_digit_is_lost_on_the_way(pieces):
     parsed = read(text)
     kept = digits(parsed.rest + parsed.name + parsed.phone + parsed.postcode)
     left = digits(text)
-    # The country code and the zeros before it are no part of a number's normal form.
+    # The country code and the zeros before it, or before a mobile number, are no part of a number's normal form.
     for digit in kept:
         left.remove(digit)
-    assert "".join(left) in ("", "68", "0068"), (left, parsed)
+    assert "".join(left) in ("", "0", "68", "0068"), (left, parsed)
 
 
 @given(text=st.text(max_size=60))

@@ -260,3 +260,25 @@ def test_both_forms_of_times_are_read_and_phone_numbers_are_not_kept(shipment: S
     fact = InboundFact.objects.get(topic="carrier")
     assert (fact.occurred_at.isoformat(), fact.kind) == ("2023-03-29T21:37:57+00:00", "out_for_delivery")
     assert "13812345678" not in fact.body["text"]
+
+
+def test_what_becomes_of_a_parcels_cash_stands_with_its_scans_and_moves_nothing(
+    shipment: Shipment, platform: Platform
+) -> None:
+    before = (shipment.state, shipment.last_scan_at)
+    for said in ("1", 2, "2", "9"):
+        answer = push(platform, data(shipment, OrderState=said, AccountNum="1234"), request_type="107")
+        assert answer["Success"] is True
+    factories.run(tracking.run)
+
+    # 9 is a word that nobody knows: kept, and told of.
+    scans = TrackingEvent.objects.order_by("id")
+    assert [(scan.carrier_code, scan.state) for scan in scans] == [("107-1", ""), ("107-2", ""), ("107-9", "")]
+    assert (steps.fresh(shipment).state, steps.fresh(shipment).last_scan_at) == before
+    assert [kind for kind, _reason in steps.tickets()] == ["scan_word_unknown"]
+    assert "1234" not in str(InboundFact.objects.filter(topic="carrier").values_list("body", flat=True))
+
+    push(platform, data(shipment), request_type="107")
+    unread = InboundFact.objects.get(kind="unreadable")
+    assert "OrderState" in unread.last_error
+    assert steps.broken_invariants() == []

@@ -331,3 +331,17 @@ def test_money_of_what_left_after_the_cancellation_has_gone_back_once(shop):
     assert StockMovement.objects.filter(kind="ship").count() == 1
     assert steps.tickets() == [("warehouse_contradicts", "left_after_cancelled")]
     assert steps.broken_invariants() == []
+
+
+def test_a_parcel_whose_units_stay_ends_and_what_left_in_another_one_arrives(shop):
+    ours = steps.dispatched(shop.place_order(payment_method="cod"))
+    line = ours.sub_order.lines.get()
+    other = {"waybill": "SF9", "carrier": "SF", "lines": [{"line": str(line.pk), "quantity": 1}]}
+
+    steps.warehouse_says(ours.sub_order, "shipped", parcels=[other])
+
+    assert steps.state_of(ours) == "cancelled"
+    assert steps.state_of(ours.sub_order) == "shipped"
+    steps.scan(Shipment.objects.get(waybill_number="SF9"), "collected", "signed")
+    assert steps.state_of(ours.sub_order) == "delivered"
+    assert steps.broken_invariants() == []

@@ -20,6 +20,13 @@ ALONE = [
     line.split("\t")
     for line in (CHECKOUT / "tests" / "intake" / "cases" / "headers.tsv").read_text(encoding="utf-8").splitlines()
 ]
+# Whole exports of platforms: platform, header, and the field that it means in this file.
+OF_PLATFORMS = [
+    line.split("\t")
+    for line in (CHECKOUT / "tests" / "intake" / "cases" / "headers_of_platforms.tsv")
+    .read_text(encoding="utf-8")
+    .splitlines()
+]
 EXPORTS = {
     "WeChat shop": {
         "订单编号": "external_number",
@@ -95,6 +102,13 @@ EXPORTS = {
 @pytest.mark.parametrize("export", EXPORTS)
 def test_headers_of_each_export_are_guessed(shop: factories.Shop, export: str) -> None:
     headers = EXPORTS[export]
+
+    assert dict(zip(headers, importing.suggest(sheets.KIND, list(headers), shop.merchant), strict=True)) == headers
+
+
+@pytest.mark.parametrize("platform", sorted({platform for platform, _header, _field in OF_PLATFORMS}))
+def test_headers_of_each_platform_mean_what_they_mean_there_or_nothing(shop: factories.Shop, platform: str) -> None:
+    headers = {header: field for of, header, field in OF_PLATFORMS if of == platform}
 
     assert dict(zip(headers, importing.suggest(sheets.KIND, list(headers), shop.merchant), strict=True)) == headers
 

@@ -82,13 +82,30 @@ def test_blame_names_the_faulty_row_of_an_order_and_the_column(
     assert [text.partition(":")[0] for text in told()] == [place]
 
 
+def test_a_row_that_cannot_be_read_is_told_all_its_faults_and_none_that_only_follows(
+    clerk: Client, shop: factories.Shop
+) -> None:
+    faulty = row("A-1", "nothing", 单价="12,50", 手机号="138123", 下单时间="gestern")
+    content = workbook([*faulty, "26.00"], [*row("A-2", shop.sku.code), "27.00"], headers=[*HEADERS, "实付款"])
+
+    job = imported(clerk, shop, content)
+
+    assert {line.split(": ")[0] for line in told()} == {
+        "row 2, Ordered at",
+        "row 2, Unit price",
+        "row 2, Recipient's phone",
+        "row 2, SKU",
+    }
+    assert (job.failed, Order.objects.get().external_number) == (1, "A-2")
+
+
 def test_blame_of_a_field_of_the_order_names_the_row_that_fills_it(clerk: Client, shop: factories.Shop) -> None:
     empty = {"手机号": "", "运费": ""}
     rows = [row("A-1", shop.sku.code, **empty), row("A-1", shop.other_sku.code, 手机号="12", 运费="1,5")]
 
     imported(clerk, shop, workbook(*rows))
 
-    assert [text.partition(":")[0] for text in told()] == ["row 3, Freight"]
+    assert [text.partition(":")[0] for text in told()] == ["row 3, Freight", "row 3, Recipient's phone"]
 
 
 # --- Times

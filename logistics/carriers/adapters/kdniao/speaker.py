@@ -1,4 +1,4 @@
-"""kdniao's pushes (101 and 102): told genuine, read, and answered in its words."""
+"""kdniao's pushes (101 and 102 of scans, 107 of the cash of parcels): told genuine, read, and answered in its words."""
 
 from collections.abc import Sequence
 
@@ -16,6 +16,7 @@ from oms.common.work.facts import News
 from oms.common.work.protocols import Known, Message, NotGenuine, Reply, Unreadable, register
 
 PUSHES = ("101", "102")
+OF_MONEY = "107"
 
 
 class KdniaoSpeaker:
@@ -36,11 +37,14 @@ class KdniaoSpeaker:
     def read(self, link: Connection, body: str) -> Sequence[News]:
         """The scans. Raises Unreadable for what is no push of scans, naming what is wrong."""
         given = envelope.opened(body)
-        if given.request_type not in PUSHES:
-            raise Unreadable(f"A message of the type {given.request_type[:20] or '–'} is not known.")
         tables = words.tables()
         ours, known = tables.ours("kdniao"), tables.of("kdniao")
-        news = [one for parcel in traces.pushed(given.data) for one in traces.news_of(parcel, ours, known)]
+        if given.request_type == OF_MONEY:
+            news = list(traces.money_pushed(given.data, ours, known))
+        elif given.request_type in PUSHES:
+            news = [one for parcel in traces.pushed(given.data) for one in traces.news_of(parcel, ours, known)]
+        else:
+            raise Unreadable(f"A message of the type {given.request_type[:20] or '–'} is not known.")
         return list({one.key: one for one in news}.values())
 
     def accepted(self, link: Connection, message: Message) -> Reply:

@@ -7,7 +7,7 @@ the newest one is told: by the parcel's state.
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from oms.common.work.protocols import Unreadable
 from oms.common.zones import CHINA
 
 _Code = Annotated[str, msgspec.Meta(max_length=64)]
+Told = TypeVar("Told")
 # The table speaks of words and numbers alike.
 _State = str | int | None
 
@@ -44,12 +45,39 @@ class _Push(msgspec.Struct):
     EBusinessID: str | None = None
 
 
+class _Money(msgspec.Struct):
+    LogisticCode: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    OrderState: str | int
+    ShipperCode: _Code | None = None
+
+
+class _MoneyPush(msgspec.Struct):
+    PushTime: str
+    Data: Annotated[list[_Money], msgspec.Meta(max_length=1000)]
+
+
 def pushed(data: str) -> list[Parcel]:
     """The parcels of a push's JSON text. Raises Unreadable, naming the field that is wrong."""
+    return _read(data, _Push).Data
+
+
+def money_pushed(data: str, ours: Mapping[str, str], words: Words) -> Iterator[News]:
+    """What became of the cash that was taken for parcels (push 107), as scans that move nothing: our books follow the
+    carrier's remittance. Raises Unreadable, naming what is wrong."""
+    push = _read(data, _MoneyPush)
+    at = moment(push.PushTime)
+    for parcel in push.Data:
+        theirs, code = parcel.ShipperCode or "", f"107-{parcel.OrderState}"[:20]
+        if word := words.kind_of(code):
+            body = {"carrier": ours.get(theirs, theirs), "text": "", "location": "", "code": code}
+            yield News(f"{parcel.LogisticCode}-{theirs}-{code}", word, parcel.LogisticCode, at, body)
+
+
+def _read(data: str, kind: type[Told]) -> Told:
     if "\0" in data or "\\u0000" in data:
         raise Unreadable("The message has NUL characters.")
     try:
-        return msgspec.json.decode(data, type=_Push).Data
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Unreadable(str(error)) from error
 
