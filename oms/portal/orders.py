@@ -9,7 +9,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
@@ -94,7 +94,7 @@ class OwnOrders(OwnPages, RowActions):
         region = str(order.region) if order.region else ""
         return " ".join((mask_name(order.recipient_name), mask_phone(order.recipient_phone), region))
 
-    @display(description=gettext_lazy("lines"))
+    @display(description=pgettext_lazy("goods", "lines"))
     def contents(self, order: Order) -> str:
         """What was bought."""
         return _listed(
@@ -122,7 +122,7 @@ class OwnSubOrders(OwnPages):
         """As the API."""
         return SubOrder.objects.visible_to(merchant)
 
-    @display(description=gettext_lazy("lines"))
+    @display(description=pgettext_lazy("goods", "lines"))
     def contents(self, sub_order: SubOrder) -> str:
         """The merchant's goods in it."""
         return _listed(

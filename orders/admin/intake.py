@@ -151,7 +151,7 @@ class RefusedColumns:
                 "It is no order in JSON (%(count)d characters). Nobody knows where names stand: it is not shown."
             )
             return detail % {"count": len(body)}
-        return format_html('<pre class="oms-pre">{}</pre>', text)
+        return format_html('<pre class="oms-pre" tabindex="0">{}</pre>', text)
 
 
 @admin.register(RejectedOrder)

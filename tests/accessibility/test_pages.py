@@ -158,14 +158,15 @@ def test_pages_of_merchants_on_which_something_happened_are_accessible(
     order = delivered(seller)
     returned = returns.ask(order, {1: 1})
     wrong_row(seller)
-    factories.client_of(seller.merchant).get("/api/v1/orders/nothing")
+    wrong = factories.client_of(seller.merchant).post("/api/v1/orders", {}, format="json", HTTP_IDEMPOTENCY_KEY="x")
+    assert wrong.status_code == 400
     call = RefusedCall.objects.get()
     client = portal.person_of(seller.merchant)
     site, base = live_server.url, "/merchant/orders/returnrequest/"
     check, exchange = "/merchant/merchants/refusedcall/check/", f"{base}of/{order.pk}/exchange/"
     paths = [
         *("/merchant/merchants/refusedcall/", f"/merchant/merchants/refusedcall/{call.pk}/change/", check),
-        *(f"/merchant/orders/rejectedorder/{RejectedOrder.objects.get().pk}/change/", exchange),
+        *(f"/merchant/orders/rejectedorder/{RejectedOrder.objects.earliest('pk').pk}/change/", exchange),
         *(f"{base}{returned.pk}/change/", f"{base}of/{order.pk}/", f"/merchant/orders/order/{order.pk}/change/"),
     ]
     context = visit(browser, live_server, client)

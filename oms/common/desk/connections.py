@@ -244,4 +244,4 @@ def health_badge(link: Connection) -> SafeString:
 
 def shown_json(value: object) -> SafeString:
     """JSON set out for reading."""
-    return format_html('<pre class="oms-pre">{}</pre>', json.dumps(value, ensure_ascii=False, indent=2))
+    return format_html('<pre class="oms-pre" tabindex="0">{}</pre>', json.dumps(value, ensure_ascii=False, indent=2))
