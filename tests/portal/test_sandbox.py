@@ -1,5 +1,6 @@
 """A merchant's sandbox: an order goes all its way there, reaches nobody, and neither side sees the other's."""
 
+from decimal import Decimal
 from io import StringIO
 from typing import Any
 from uuid import uuid4
@@ -28,12 +29,14 @@ from orders.changing import cancelling, telling
 from orders.fulfilling import allocating, splitting
 from orders.models import Hold, Order, SubOrder
 from orders.reviewing import deciding
-from payments.models import LedgerEntry, Payment, SettlementRow
+from payments.granting import limits
+from payments.models import LedgerEntry, Payment, Refund, SettlementRow
 from payments.taking import recording
 from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.invariants import check
 from tests.logistics.test_watching import hours_pass, watch
+from tests.payments import grants
 from tests.portal import world
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +96,17 @@ def test_a_paid_order_of_the_sandbox_goes_all_its_way_and_leaves_nothing_behind(
     assert not Polling.objects.exists()
     assert whole(seller.merchant) == before
     assert Stock.objects.get(sku=sku).on_hand == 998
+    assert check(ALL) == []
+
+
+def test_nobody_of_finance_is_waited_for_to_send_its_money_back(seller, twin, settings):
+    settings.REFUNDS_SENT_BY_RULE_UP_TO = Decimal(0)
+    limits.install_defaults()
+    order = factories.place(factories.order_body((twin.skus.first(), 2, "10.00")), twin)
+    drain()
+    grants.goodwill(order, "5.00", factories.UserFactory(is_superuser=True))
+    drain()
+    assert [refund.state for refund in Refund.objects.filter(order=order)] == ["succeeded"]
     assert check(ALL) == []
 
 
