@@ -14,6 +14,8 @@ from orders.intake.beside import contradicted, read_beside
 from orders.intake.contacts import name_before, split_contact
 from orders.intake.divisions import Divisions, Place, divisions
 from orders.intake.scanning import FAR, FAR_FILLER, SUBDISTRICTS, Located, begins, forms, gap, locate
+from orders.intake.second_places import is_elsewhere, other_places
+from orders.intake.senders import of_recipient
 from orders.intake.slips import read_past
 from orders.intake.traditional import simplified
 
@@ -76,7 +78,7 @@ def parse_address(text: str) -> ParsedAddress:
 
 def read_text(text: str, known: Divisions) -> ParsedAddress:
     """`parse_address` by these divisions."""
-    contact = split_contact(text, lambda word: known.is_name(word) or latin.is_wide(word))
+    contact = split_contact(of_recipient(text), lambda word: known.is_name(word) or latin.is_wide(word))
     address, postcode = contact.address, contact.postcode
     if latin.is_latin(address):
         return replace(_read_latin(address, known), name=contact.name, phone=contact.phone, postcode=postcode)
@@ -102,6 +104,9 @@ def read_text(text: str, known: Divisions) -> ParsedAddress:
         located, address = past
     if located.place and contradicted(located.place, address[start:]):
         located, address = Located(None, start, (located.place,)), contact.address
+    behind = simplified(address[located.end :]) if located.end else ""
+    if located.place and (others := other_places(located.place, behind, known)):
+        located, address = Located(None, start, (located.place, *others)), contact.address
     if located.place is None:
         whole = (address[start:] if postcode and start else address).strip()
         places = located.candidates[:MOST_CANDIDATES]
@@ -129,6 +134,8 @@ def _behind_a_place(
         if not any(end - at > 2 for end, _province in forms(folded, at, known.provinces, known.longest)):
             continue
         later = locate(folded, at, known)
+        if later.place and is_elsewhere(later.place, folded, start, known):
+            break
         if later.place and (located.scope is None or later.place in located.scope.places):
             turned = f"{address[at:]} {address[start : blank.start()]}"
             after = replace(later, end=later.end - at, zone=None if later.zone is None else later.zone - at)

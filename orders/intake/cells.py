@@ -186,7 +186,9 @@ def _with_number(text: str) -> str:
 _CODE_BEFORE = re.compile(r"^[0-9]{1,3}\s*[-_.:、)]\s*")
 _WORD_NOISE = re.compile(r"[\s\-_.,:;/|+()\[\]【】]+")
 _BETWEEN = re.compile(r"[\-,:;/|+()\[\]【】]+")
-_NO_COD = re.compile(r"(?:非|不是|不支持|无)货到付款|货到付款已?转|^(?:no|not|non)cod")
+_NO_COD = re.compile(r"(?:非|不是|不支持|无)(?:货到付款|cod)|货到付款(?:已?转|已?改)|^(?:no|not|non)cod")
+# Nothing is said of how it is paid.
+_NOT_PAID_SO = re.compile(r"支付失败|(?:取消|拒绝|延期|放弃)(?:支付|付款)")
 # Of the freight, not of the goods.
 _FREIGHT_COLLECT = re.compile(r"(?:运费|邮费|快递费?|物流费?)到付")
 _COD = re.compile(r"货到付款|货到刷卡|货到|到付|代收|(?<![a-z])cod(?![a-z])|cashondelivery|payondelivery")
@@ -204,6 +206,8 @@ _PREPAID = re.compile(
 def payment_method(text: str) -> str:
     """prepaid or cod, as the words say it; the text itself where they say neither. Codes and dashes are noise."""
     word = _FREIGHT_COLLECT.sub("", _WORD_NOISE.sub("", _CODE_BEFORE.sub("", in_simplified(plain(text)))).lower())
+    if _NOT_PAID_SO.search(word):
+        return text
     if _NO_COD.search(word):
         return "prepaid"
     if _COD.search(word):
@@ -232,7 +236,7 @@ _CALM = re.compile(
 _CALM_ACROSS = re.compile(r"(?:退款|售后|退货)(?:申请)?(?:已|被)*(?:关闭|失败|取消|撤销|拒绝|驳回)")
 _UNCLEAR = re.compile(
     r"部分(?:退|发|关闭|取消|付款|支付)|partial|(?:cancell?(?:ation)?|return|refund)(?:request|inprogress|pending)|(?:申请|请求|待|等待|正在)(?:退|取消|售后)|(?:退款|退货|售后|取消|关闭)(?:处理)?中"
-    r"|退款申请|退款待|取消申请|售后待|申请售后|售后完成|换货|锁定|挂起|暂停|冻结|风控|待成团|拼团中|未成团|拆单|已合并|介入|纠纷|仲裁|投诉|争议|locked|disput|chargeback|onhold|waitselleragree|waitbuyerreturn|等待(?:卖家|商家|买家)(?:同意|处理|退)"
+    r"|退款申请|退款待|取消申请|售后待|申请售后|售后完成|换货|锁定|挂起|暂停|冻结|风控|待成团|拼团中|未成团|拆单|已合并|介入|纠纷|仲裁|投诉|争议|locked|disput|chargeback|onhold|waitselleragree|waitbuyerreturn|forbidconsign|orderpause|退[回件]中|不待发货|等待(?:卖家|商家|买家)(?:同意|处理|退)"
 )
 _CLOSED = re.compile(
     r"关闭|取消|作废|已删除|交易失败|^不成立|^returned|退款|已退|退货|过期|失效|closed|cancel|expired|refunded|void|trash|^failed$|deleted"
@@ -240,15 +244,15 @@ _CLOSED = re.compile(
 # What is over whatever else it says: a deadline of payment ended it.
 _ENDED = re.compile(r"(?:订单|交易|超时|已)(?:关闭|取消)|已?作废|撤单|删除")
 _SHIPPED = re.compile(
-    r"(?<!待)(?:已发货|已出库|已签收|已收货|已妥投|已送达|已完成|交易成功|交易完成|订单完成)|待收货|(?:等待|待)(?:买家)?确认收货|(?:运输|运送|转运|派送|派件|配送)中|在途|已(?:揽收|揽件|取件|派送|派件|寄出)|(?:揽收|揽件)成功|拒收"
-    r"|^shipped|^dispatched|^intransit|^faileddelivery|^deliveryfailed|^delivered|^completed?$|^fulfilled|finished|tradesuccess|waitbuyerconfirm|^archived"
+    r"(?<!待)(?:已发货|已出[库货]|已签收|已收货|已妥投|已送达|已完成|交易成功|交易完成|订单完成)|待收货|(?:等待|待)(?:买家)?确认收货|(?:运输|运送|转运|派送|派件|配送)中|在途|已(?:揽收|揽件|取件|派送|派件|寄出)|(?:揽收|揽件)成功|拒收"
+    r"|^shipped|^dispatched|^intransit|^faileddelivery|^deliveryfailed|^delivered|^completed?$|^fulfilled|finished|tradesuccess|buyersigned|waitbuyerconfirm|goodsreceiveconfirm|^outfordelivery|^archived"
 )
 _UNPAID = re.compile(
-    r"(?:待|未|等待)(?:买家)?(?:付款|支付|付)|(?:付款|支付)(?:失败|中|超时)|定金|paymentfailed|unpaid|waitbuyerpay|nocreatepay|^pending|^authori[sz]ed"
+    r"(?:待|未|等待)(?:买家)?(?:付款|支付|付)|(?:付款|支付)(?:失败|中|超时)|定金|paymentfailed|paymentpending|awaitingpayment|unpaid|notpaid|waitbuyerpay|nocreatepay|^pending|^authori[sz]ed"
 )
 _PAID = re.compile(
     r"已付|已支付|已收款|(?:买家)?(?:付款|支付|收款)(?:成功|完成)|付清|待发货|(?:等待|待)(?:卖家|商家)?(?:发货|出库|配货|揽收|揽件|取件|拣货|打单|审核发货)|已(?:打单|配货|拣货)"
-    r"|备货中|配货中|拣货中|^paid|^processing|waitsellersend|sellerstockout|awaitingshipment|^unshipped"
+    r"|备货中|配货中|拣货中|^paid|payment(?:accepted|received)|^processing|waitsellersend|sellerstockout|awaitingshipment|^unshipped"
 )
 
 

@@ -13,6 +13,7 @@ _HALF_WIDTH = {
     0x3000: " ",
     0xFF0B: "+",
     0xFF0D: "-",
+    0xFF1E: ">",
     0x2212: "-",
     0x2010: "-",
     0x2011: "-",
@@ -66,8 +67,8 @@ _TITLE_APART = re.compile(r"(?<=[\u4e00-\u9fff])\s+(?=(?:先生|女士|小姐|�
 _BRACKETED = re.compile(r"[【〔「\[]\s*([^【〔「\[\]】〕」]{2,24})\s*[】〕」\]]")
 # What people write before all of it in a chat: 麻烦寄到…, 寄：…, 收件信息 ….
 _LEAD = re.compile(
-    r"(?:加?急件?[!！~～,，\s]+)?(?:麻烦|劳驾|请|帮我|帮忙|您|你)*(?:(?:邮?寄件?|发货?|送货?|快递)(?:往|到|至|给)|(?:收[件货]|寄件)人?信息|[寄收送](?=[:：]))"
-    r"[\s:：,，]*"
+    r"(?:亲[!！~～,，\s]+)?(?:加?急件?[!！~～,，\s]+)?(?:麻烦|劳驾|请|帮我|帮忙|您|你)*(?:(?:邮?寄件?|发货?|送货?|配送|快递)(?:往|到|至|给|一下)|发这里[哈啊呀]?|(?:我的|收货|收件)?地址(?:改成|改为|发你|给你)|(?:收[件货]|寄件)人?信息|[寄收送](?=[:：]))"
+    r"[\s:：,，~～]*"
 )
 _RECEIVES = re.compile(r"\s*[(（]?\s*(?:亲收|亲启|签收|代收|收)\s*[)）]?\s*$")
 # 收 apart from the name before it.
@@ -75,6 +76,8 @@ _RECEIVES_APART = re.compile(r"(?<=[\u4e00-\u9fff])\s+(?=[(（]?(?:亲收|亲启
 _NAMED_IN_BRACKETS = re.compile(r"[(（]\s*([\u4e00-\u9fff·]{2,8}?)\s*(?:亲收|亲启|收)\s*[)）]")
 _EXTENDED = re.compile(r"\[\d{3,6}\]$")
 _IN_BRACKETS = re.compile(r"[(（]\s*(?:亲收|亲启|收|收件人|收货人)\s*[)）]")
+_SEX = re.compile(r"[(（][男女][)）]")
+_GLUED_DASH = re.compile(r"(?<=[\u4e00-\u9fff])[-—–](?=\d)")
 _SEPARATOR = re.compile(r"[\s,，;；、|/。]+")
 _SURNAMES = (
     "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤花方俞任袁柳酆鲍史唐费廉岑薛"
@@ -103,7 +106,7 @@ _PERSON = re.compile(
     rf"|(?:{_TIBETAN}){{2}}"
 )
 _GLUED_PERSON = re.compile(
-    rf"(?<=[号室楼栋座层户元幢\d)）])((?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})$"
+    rf"(?:(?<=[号室楼栋座层户幢\d)）])|(?<=单元))((?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})$"
 )
 # John Smith, next to a phone; words of firms and places are no person's.
 _LATIN_PERSON = r"[A-Z][A-Za-z'-]+(?: [A-Z]\.)?(?: [A-Z][A-Za-z'-]+){1,2}"
@@ -225,7 +228,9 @@ def _labelled_phone(value: str, rest: str) -> tuple[str, str]:
 
 def _labelled_name(value: str, rest: str) -> tuple[str, str]:
     """The name behind its label, without (收); what follows it is no part of it."""
-    value = _IN_BRACKETS.sub("", value).strip()
+    value = _SEX.sub("", _IN_BRACKETS.sub("", value))
+    # A phone may be glued to it: 沈佳13611112229, 沈佳-13611112229.
+    value = _PHONE.sub(r" \g<0> ", _GLUED_DASH.sub(" ", value), count=1).strip()
     first, *others = _SEPARATOR.split(value, maxsplit=1)
     if others and re.fullmatch(r"[A-Za-z.'-]+", first) and re.match(r"[A-Za-z]", others[0]):
         return value, rest

@@ -28,6 +28,7 @@ CASE_FILES = (
     "everyday.txt",
     "checked.txt",
     "field.txt",
+    "two_places.txt",
 )
 CASE = re.compile(r"(.*?)\|([^|/]+/[^|/]+/[^|]+|-)\|([^|]*)(?:\|([^|]*)\|([^|]*))?")
 
@@ -340,3 +341,9 @@ def test_every_zone_of_the_list_is_in_divisions_of_the_table_and_is_certain_only
             parsed = read_parts(Parts(row["province"], row["city"], name.removeprefix("*")), KNOWN)
             found = [parsed.region_code] if parsed.region_code else [place.code for place in parsed.candidates]
             assert (found, parsed.rest) == (codes, name.removeprefix("*")), row
+
+
+def test_sender_and_recipient_on_lines_of_their_own_are_told_apart():
+    text = "发货人 李四 13611110000 上海市徐汇区漕溪路18号\n收货人 王五 13611112222 北京市丰台区方庄路5号"
+    read = read_text(text, KNOWN)
+    assert (read.region_code, read.rest, read.name, read.phone) == ("110106", "方庄路5号", "王五", "13611112222")
