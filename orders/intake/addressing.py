@@ -77,8 +77,14 @@ def parse_address(text: str) -> ParsedAddress:
 
 
 def read_text(text: str, known: Divisions) -> ParsedAddress:
-    """`parse_address` by these divisions."""
-    contact = split_contact(of_recipient(text), lambda word: known.is_name(word) or latin.is_wide(word))
+    """`parse_address` by these divisions. What is said of a sender is left out, unless nothing is certain then."""
+    ours = of_recipient(text)
+    read = _read(ours, known)
+    return read if ours == text or read.region_code else replace(read, rest=text.strip())
+
+
+def _read(text: str, known: Divisions) -> ParsedAddress:
+    contact = split_contact(text, lambda word: known.is_name(word) or latin.is_wide(word))
     address, postcode = contact.address, contact.postcode
     if latin.is_latin(address):
         return replace(_read_latin(address, known), name=contact.name, phone=contact.phone, postcode=postcode)

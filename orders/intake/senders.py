@@ -3,8 +3,9 @@ of the sender is no part of the recipient's address."""
 
 import re
 
-_OF_SENDER = r"(?:发件|寄件|发货|寄货|寄出|寄送)(?:人|方)?(?:信息|地址|姓名|电话|手机号?)?"
-_OF_RECIPIENT = r"(?:收件|收货)(?:人|方)?(?:信息|地址|姓名|电话|手机号?)?"
+_PARTY = r"(?:(?:人|方)(?:信息|地址|姓名|电话|手机号?)?|信息|地址)"
+_OF_SENDER = rf"(?:发件|寄件|发货|寄货){_PARTY}"
+_OF_RECIPIENT = rf"(?:收件|收货){_PARTY}"
 # A label has a colon or a bracket, a blank behind it, or the person's name right behind it (发件人张三).
 _APART = r"[\]】)）」]?\s*(?:[:：]|(?=\s)|(?<=人)(?=[\u4e00-\u9fff]{2,4}[\s,，;；、\d]))"
 _SENDER = re.compile(rf"(?:(?<![\u4e00-\u9fffA-Za-z])(?:寄|发|[Ff]rom|FROM)\s*[:：]|[\[【(（「]?{_OF_SENDER}{_APART})")
@@ -13,6 +14,7 @@ _RECIPIENT = re.compile(
 )
 # 寄： alone is what people write before the recipient's address.
 _WEAK = re.compile(r"[寄发]\s*[:：]$")
+_COLON = re.compile(r"[:：]\s*$")
 _TO = re.compile(r"to|到", re.IGNORECASE)
 # So much before the sender's label is the recipient's, though nothing calls it so.
 _ENOUGH = 8
@@ -29,8 +31,9 @@ def of_recipient(text: str) -> str:
     recipients = [(found.start(), True, found[0]) for found in _RECIPIENT.finditer(text)]
     first = senders[0][0]
     if not recipients:
-        before = text[:first].strip()
-        return before if len(before) >= _ENOUGH and not _WEAK.search(senders[0][2]) else text
+        before, label = text[:first].strip(), senders[0][2]
+        is_sure = _COLON.search(label) and not _WEAK.search(label)
+        return before if is_sure and len(before) >= _ENOUGH else text
     labels = sorted([*senders, *recipients])
     ends = [start for start, _is_ours, _label in labels[1:]] + [len(text)]
     parts = [text[: labels[0][0]]]
