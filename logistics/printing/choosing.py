@@ -24,6 +24,7 @@ from logistics.models import (
 )
 from logistics.models.warehouse_order import NOT_GONE
 from orders.asked import after_sales
+from orders.asked.after_sales import Part
 from orders.models import SubOrder
 
 if TYPE_CHECKING:
@@ -183,19 +184,20 @@ def _of_work(work: WarehouseOrder, paper: Paper) -> Obstacle | None:
 
 
 def _objections(paper: Paper, ids: Collection[int]) -> "Mapping[int, list[str | _StrPromise]]":
-    """What speaks against the rows: against any of the orders, or parts, of which they hold something."""
+    """What speaks against the rows: against any of the sub-orders of which they hold something, or its whole order."""
     subject = "shipment_id" if paper == Paper.LABEL else "warehouse_order_id"
     lines: type[models.Model] = ShipmentLine if paper == Paper.LABEL else WarehouseOrderLine
-    columns = ("order_id", "cancel_requested_at")
+    columns = ("order_id", "pk", "cancel_requested_at")
     held = lines._default_manager.filter(**{f"{subject}__in": ids}).order_by()
-    pairs = set(held.values_list(subject, *(f"sub_order_line__sub_order__{name}" for name in columns)))
+    rows = set(held.values_list(subject, *(f"sub_order_line__sub_order__{name}" for name in columns)))
     if paper == Paper.LABEL:  # where nobody told what is in them
         parcels = Shipment.objects.filter(pk__in=ids).order_by()
-        pairs |= set(parcels.values_list("pk", *(f"sub_order__{name}" for name in columns)))
-    against = after_sales.objections({order_id for _row, order_id, _asked in pairs})
+        rows |= set(parcels.values_list("pk", *(f"sub_order__{name}" for name in columns)))
+    against = after_sales.objections_to_parts({order_id for _row, order_id, *_part in rows})
     found: dict[int, list[str | _StrPromise]] = defaultdict(list)
-    for row_id, order_id, asked_at in sorted(pairs, key=lambda pair: pair[:2]):
-        reasons = [objection.label for objection in against.get(order_id, ())]
+    for row_id, order_id, part_id, asked_at in sorted(rows, key=lambda row: row[:3]):
+        both = (Part(order_id, None), Part(order_id, part_id))
+        reasons = [objection.label for part in both for objection in against.get(part, ())]
         if asked_at is not None and not reasons:
             reasons = [Obstacle.CANCELLING.label]
         found[row_id] += [reason for reason in reasons if reason not in found[row_id]]

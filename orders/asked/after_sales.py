@@ -1,9 +1,11 @@
 """What speaks against preparing an order's goods now (售后过滤); upper apps add what they know."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from django.db import models
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import Order, ReturnKind, ReturnRequest
@@ -22,20 +24,43 @@ class Objection(models.TextChoices):
 
 # Given ids of orders, finds those that it objects to. One statement.
 Find = Callable[[Collection[int]], Collection[int]]
+
+
+class Part(NamedTuple):
+    """A sub-order; an objection without one is to the whole order."""
+
+    order_id: int
+    sub_order_id: int | None
+
+
+# Given ids of orders, finds what of them it objects to. One statement.
+FindParts = Callable[[Collection[int]], Iterable[Part]]
 _finders: dict[Objection, Find] = {}
+_part_finders: dict[Objection, FindParts] = {}
 
 
-def register(objection: Objection, find: Find) -> None:
-    """Let the app that knows of it answer."""
+def register(objection: Objection, find: Find, find_parts: FindParts | None = None) -> None:
+    """Let the app that knows of it answer; without `find_parts` it is always about the whole order."""
     _finders[objection] = find
+    _part_finders[objection] = find_parts or (lambda order_ids: [Part(one, None) for one in find(order_ids)])
 
 
 def objections(order_ids: Collection[int]) -> Mapping[int, Sequence[Objection]]:
-    """The objections to each of the orders that has any. One statement for each sort of them."""
+    """The objections to each of the orders that has any, whatever of it they are about. One statement for each sort of
+    them."""
     found: dict[int, list[Objection]] = defaultdict(list)
     for objection in Objection:
         for order_id in _finders[objection](order_ids) if objection in _finders else ():
             found[order_id].append(objection)
+    return found
+
+
+def objections_to_parts(order_ids: Collection[int]) -> Mapping[Part, Sequence[Objection]]:
+    """The objections to sub-orders of the orders, and to the whole of them. One statement for each sort of them."""
+    found: dict[Part, list[Objection]] = defaultdict(list)
+    for objection in Objection:
+        for part in dict.fromkeys(_part_finders[objection](order_ids)) if objection in _part_finders else ():
+            found[part].append(objection)
     return found
 
 
@@ -48,13 +73,20 @@ def _being_cancelled(order_ids: Collection[int]) -> Collection[int]:
     return asked.order_by().values_list("pk", flat=True)
 
 
-def _coming_back(order_ids: Collection[int]) -> Collection[int]:
+def _returns(order_ids: Collection[int]) -> QuerySet[ReturnRequest]:
     returns = ReturnRequest.objects.filter(order__in=order_ids, state__in=OPEN_RETURNS)
     # Of what was refused at the door the buyer said nothing about the rest of the order.
-    returns = returns.exclude(kind=ReturnKind.REFUSED_AT_DOOR)
-    return returns.order_by().values_list("order_id", flat=True).distinct()
+    return returns.exclude(kind=ReturnKind.REFUSED_AT_DOOR).order_by()
+
+
+def _coming_back(order_ids: Collection[int]) -> Collection[int]:
+    return _returns(order_ids).values_list("order_id", flat=True).distinct()
+
+
+def _parts_coming_back(order_ids: Collection[int]) -> Iterable[Part]:
+    return map(Part._make, _returns(order_ids).values_list("order_id", "sub_order_id"))
 
 
 register(Objection.HELD, _held)
 register(Objection.CANCELLING, _being_cancelled)
-register(Objection.RETURNING, _coming_back)
+register(Objection.RETURNING, _coming_back, _parts_coming_back)

@@ -17,12 +17,15 @@ from inventory.models import SkuBarcode
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Printout, Shipment, ShipmentLabel, ShipmentState, WarehouseOrder
 from logistics.printing import sheet
+from logistics.warehouses import releasing, sending
 from oms.common.files import pdf as pdf_text
 from orders.changing import cancelling
-from orders.models import Order
-from orders.reviewing import holds
-from payments.models import Dispute, Payment, Refund
-from tests import factories, steps
+from orders.fulfilling import allocating, splitting
+from orders.models import Order, SubOrderLine
+from orders.reviewing import deciding, holds
+from payments.granting.limits import install_defaults
+from payments.models import Dispute, GrantReason, Payment, Refund, RefundGrant, RefundGrantLine
+from tests import factories, fakes, steps
 from tests.admin.conftest import client_of
 from tests.returns import rows as return_rows
 
@@ -279,7 +282,7 @@ def test_what_speaks_against_an_order_leaves_its_parcels_and_goods_out_with_the_
     returned, refunded, disputed, fine = parcels
     ask_for_return(returned)
     payment = Payment.objects.get(order=refunded.sub_order.order)
-    Refund.objects.create(number="F1", order=refunded.sub_order.order, payment=payment, amount=1, reason="goodwill")
+    Refund.objects.create(number="F1", order=refunded.sub_order.order, payment=payment, amount=1, reason="charged_back")
     payment = Payment.objects.get(order=disputed.sub_order.order)
     Dispute.objects.create(
         number="D1",
@@ -302,6 +305,61 @@ def test_what_speaks_against_an_order_leaves_its_parcels_and_goods_out_with_the_
     answer = printed(clerk, "label", *(parcel.number for parcel in parcels))
     assert len(pages(answer)) == 1
     assert [row.shipment for row in Printout.objects.all()] == [fine]
+
+
+def paid_in_two_parts(shop: factories.Shop) -> list[WarehouseOrder]:
+    """The warehouse orders of an order whose buyer paid, and whose goods go in two parcels."""
+    general = factories.SkuFactory(merchant=shop.merchant, storage_class="general")
+    factories.StockFactory(sku=general, warehouse=shop.warehouse, on_hand=9)
+    order = shop.place_order(shop.sku, general, payment_method="prepaid")
+    steps.pay(order)
+    with fakes.warehouse(fakes.FakeWarehouse()):
+        factories.run(deciding.run, splitting.run, allocating.run, releasing.run, sending.run)
+    return list(WarehouseOrder.objects.filter(sub_order__order=order).order_by("pk"))
+
+
+def refund_of(work: WarehouseOrder, *lines: SubOrderLine, kind: str = "return", reason: str = "returned") -> None:
+    """A refund that is under way, granted for units or beside the price."""
+    install_defaults()
+    order = work.sub_order.order
+    grant = RefundGrant.objects.create(
+        number=f"{order.number}-G",
+        order=order,
+        kind=kind,
+        reason=GrantReason.objects.filter(kind=kind).first(),
+        note="x",
+        bearer="platform",
+        amount=1,
+        cash_amount=1,
+        calculation={},
+        rules_version=1,
+        proposed_by="li",
+    )
+    for line in lines:
+        RefundGrantLine.objects.create(grant=grant, sub_order_line=line, quantity=1)
+    payment = Payment.objects.get(order=order)
+    Refund.objects.create(
+        number=f"{order.number}-R", order=order, payment=payment, amount=1, reason=reason, grant=grant
+    )
+
+
+@pytest.mark.parametrize("speaks", ["return", "refund"])
+def test_what_is_asked_for_of_one_parcel_leaves_the_others_of_its_order_alone(shop, clerk, speaks):
+    one, other = paid_in_two_parts(shop)
+    if speaks == "return":
+        return_rows.asked(one.sub_order)
+    else:
+        refund_of(one, one.sub_order.lines.get())
+
+    why = {"return": "The order has an open return.", "refund": "A refund of the order is under way."}[speaks]
+    assert left_out(clerk, "pick_list", one.number, other.number) == {one.number: [why]}
+
+
+def test_money_beside_the_price_keeps_no_goods_back(shop, clerk):
+    one, other = paid_in_two_parts(shop)
+    refund_of(one, kind="goodwill", reason="goodwill")
+
+    assert left_out(clerk, "pick_list", one.number, other.number) == {}
 
 
 def test_an_order_that_is_held_or_whose_warehouse_is_asked_to_stop_is_not_picked(shop, clerk):
