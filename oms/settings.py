@@ -413,6 +413,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "expire-stock": {"task": "oms.expire_stock", "schedule": 60.0, "options": {"expires": 50}},
     "compare-stock": {"task": "oms.compare_stock", "schedule": 1800.0, "options": {"expires": 1500}},
+    "ask-warehouses": {"task": "oms.ask_warehouses", "schedule": 600.0, "options": {"expires": 500}},
     "gather-waves": {"task": "oms.gather_waves", "schedule": 30.0, "options": {"expires": 25}},
     "plan-routes": {"task": "oms.plan_routes", "schedule": 300.0, "options": {"expires": 250}},
     "count-waybills": {"task": "oms.count_waybills", "schedule": 600.0, "options": {"expires": 500}},

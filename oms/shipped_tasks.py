@@ -21,6 +21,7 @@ TASKS.add(
         "watch-calendar": _("Watch over the calendar"),
         "expire-stock": _("Take expired batches from sale"),
         "compare-stock": _("Compare stock with warehouses"),
+        "ask-warehouses": _("Ask warehouses for late orders"),
         "gather-waves": _("Gather waves"),
         "plan-routes": _("Plan routes"),
         "count-waybills": _("Count waybills left"),

@@ -12,7 +12,7 @@ from logistics.carriers import balances
 from logistics.floor import gathering
 from logistics.routing import planning
 from logistics.virtual import stocking
-from logistics.warehouses import comparing
+from logistics.warehouses import comparing, inquiring
 from logistics.watching import learning
 from oms.checking import running as checking
 from oms.common import metrics
@@ -141,6 +141,12 @@ def expire_stock() -> int:
 def compare_stock() -> int:
     """Ask connected warehouses once a day what lies there, to compare it with the books; returns how many answered."""
     return comparing.ask()
+
+
+@shared_task(name="oms.ask_warehouses", ignore_result=True)
+def ask_warehouses() -> int:
+    """Ask warehouses how far orders are whose next word is late; returns how many were answered."""
+    return inquiring.ask()
 
 
 @shared_task(name="oms.gather_waves", ignore_result=True)

@@ -654,6 +654,7 @@ class Migration(FirstMigration):
                 ('state', django_fsm.FSMField(choices=[('intended', 'To be sent'), ('sent', 'Sent'), ('accepted', 'Accepted'), ('picking', 'Picking'), ('packed', 'Packed'), ('partly_shipped', 'Partly shipped'), ('shipped', 'Shipped'), ('refused', 'Refused'), ('cancelled', 'Cancelled')], default='intended', max_length=50, protected=True, verbose_name='state')),
                 ('is_current', models.BooleanField(db_default=True, help_text='Its sub-orders go where it goes; not so once it was given up.', verbose_name='current')),
                 ('reason', models.CharField(blank=True, db_default='', max_length=300, verbose_name='reason')),
+                ('asked_at', models.DateTimeField(blank=True, editable=False, help_text='When its news were late.', null=True, verbose_name='last asked for at')),
                 ('their_number', models.CharField(blank=True, db_default='', editable=False, help_text='Several, with commas between them, where it made several orders of it.', max_length=300, verbose_name="the warehouse's own number")),
                 ('stop_requested_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='asked to stop at')),
                 ('stop_answered_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='answered at')),

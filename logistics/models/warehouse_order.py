@@ -85,6 +85,9 @@ class WarehouseOrder(WorkItem, Versioned, Expectation):
         _("current"), db_default=True, help_text=_("Its sub-orders go where it goes; not so once it was given up.")
     )
     reason = models.CharField(_("reason"), max_length=300, db_default="", blank=True)
+    asked_at = models.DateTimeField(
+        _("last asked for at"), null=True, blank=True, editable=False, help_text=_("When its news were late.")
+    )
     their_number = models.CharField(
         _("the warehouse's own number"),
         max_length=300,

@@ -35,7 +35,7 @@ from inventory.models import (
     Warehouse,
 )
 from logistics.warehouses import adapters
-from oms.common import tickets
+from oms.common import outbound, tickets
 from oms.common.masking import describe
 from oms.common.models import Connection, InboundFact, Team, Topic
 from oms.common.work import facts
@@ -94,8 +94,10 @@ class Figure:
 def ask(now: datetime | None = None) -> int:
     """Ask every connected warehouse that did not report today what lies there; returns how many answered.
 
-    One that fails is asked again the next time, and holds up no other.
+    One that fails is asked again the next time, and holds up no other. Nobody is asked while what goes out is stopped.
     """
+    if outbound.is_stopped():
+        return 0
     now = now or timezone.now()
     answered = 0
     connected = Warehouse.objects.filter(is_active=True, connection__is_active=True).select_related("connection")

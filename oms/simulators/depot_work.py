@@ -59,13 +59,14 @@ class Workers:
         if document.confirms > 1:
             waybill = f"{waybill}-{document.confirms}"
         document.waybills.append(waybill)
-        self.book.keep(document)
         for sku, some in wanted.items():
             self.book.take(document.owner, sku, some)
         items = [{"itemCode": sku, "quantity": some} for sku, some in wanted.items() if some]
-        package = {"logisticsCode": carrier, "expressCode": waybill, "weight": "0.52"}
+        package: Content = {"logisticsCode": carrier, "expressCode": waybill, "weight": "0.52"}
         if names_items:
-            package["items"] = {"item": items}  # type: ignore[assignment]
+            package["items"] = {"item": items}
+        document.packages += [package] if items else []
+        self.book.keep(document)
         head = {
             **self._head_of(document, "deliveryOrderCode", "deliveryOrderId"),
             "status": "DELIVERED" if is_final else "PARTDELIVERED",

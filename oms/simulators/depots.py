@@ -59,6 +59,7 @@ class Document:
     told: int = 0
     confirms: int = 0
     waybills: list[str] = field(default_factory=list)
+    packages: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def left(self) -> dict[str, int]:

@@ -46,6 +46,8 @@ _STEPS = [(ACCEPTED, 0.2 * _HOUR), (PICKING, 0.7 * _HOUR), (PACKED, 1.7 * _HOUR)
 _GOES_AFTER = 2 * _HOUR
 _ARRIVES_AFTER = 24 * _HOUR
 _PREFIX = "taobao.qimen."
+# How it calls where a document is, where its book has another word.
+_STATUSES = {PARTLY: "PARTDELIVERED", DONE: "DELIVERED"}
 _KINDS = {"deliveryOrder": "deliveryOrderCode", "entryOrder": "entryOrderCode", "returnOrder": "returnOrderCode"}
 
 
@@ -196,7 +198,16 @@ class QimenPeer(Workers):
         document = self.book.find(_needed(root, "orderCode"))
         if document is None:
             raise _Refusal("Q01", "单号不存在")
-        return {"deliveryOrder": {"deliveryOrderCode": document.code, "deliveryOrderId": document.own_id}}
+        head = {"deliveryOrderCode": document.code, "deliveryOrderId": document.own_id}
+        lines = [
+            {"orderLineNo": line.number, "itemCode": line.sku, "planQty": line.planned, "actualQty": line.moved}
+            for line in document.lines
+        ]
+        return {
+            "deliveryOrder": {**head, "status": _STATUSES.get(document.state, document.state)},
+            "packages": {"package": document.packages},
+            "orderLines": {"orderLine": lines},
+        }
 
     def _process(self, root: Element) -> Content:
         document = self.book.find(_needed(root, "orderCode"))

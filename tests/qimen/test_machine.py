@@ -1,14 +1,18 @@
 """Whatever warehouse and OMS do, in any order and twice: stock and states hold, and all ends where the warehouse's own
 book says."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
+from django.db.models import F
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from inventory.models import Stock
 from logistics.models import Carrier, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
-from logistics.warehouses import events, sending, stock_facts, stopping
+from logistics.warehouses import events, inquiring, sending, stock_facts, stopping
+from logistics.watching import alerts
 from oms.common.models import FactState, InboundFact
 from oms.simulators.depots import CANCELED, DONE, PARTLY
 from oms.simulators.mischief import PushTrick, Trick
@@ -21,13 +25,17 @@ from tests.qimen.world import Place
 pytestmark = pytest.mark.django_db
 _S = WarehouseOrderState
 _places: list[Place] = []
+# What becomes of a confirmation.
+_FATES = ("told later", "heard", "lost")
 
 
 class Warehousing(RuleBasedStateMachine):
     """One warehouse, two SKUs, some orders."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(loses=st.booleans())
+    def begin(self, loses: bool) -> None:
+        # What is lost is asked for, and a warehouse that does not say what is in its parcels cannot tell.
+        self.loses = loses
         self.place = _places[0]
         self.peer = self.place.peer
         # A warehouse of its own for each try, behind the same address.
@@ -81,15 +89,20 @@ class Warehousing(RuleBasedStateMachine):
         self.peer.report(self._pick(data, self._documents()), word)
 
     @precondition(lambda self: self.peer.book.open_documents())
-    @rule(data=st.data(), is_final=st.booleans(), names_items=st.booleans())
-    def ship(self, data: st.DataObject, is_final: bool, names_items: bool) -> None:
+    @rule(data=st.data(), is_final=st.booleans(), names_items=st.booleans(), fate=st.sampled_from(_FATES))
+    def ship(self, data: st.DataObject, is_final: bool, names_items: bool, fate: str) -> None:
         document = data.draw(st.sampled_from(self.peer.book.open_documents()))
         left = {sku: units for sku, units in document.left.items() if units}
         units = {sku: data.draw(st.integers(0, most)) for sku, most in left.items()}
         if any(units.values()):
             whole = {sku: some for sku, some in units.items() if some}
             all_left = whole == left
-            self.peer.ship(document.code, whole, is_final=is_final or all_left, names_items=names_items)
+            self.peer.ship(document.code, whole, is_final=is_final or all_left, names_items=names_items or self.loses)
+            if fate == "heard":
+                self.tell([], works=True)
+            elif fate == "lost" and self.loses:
+                push = self.peer.book.pushes(world.FAR * 10)[-1]
+                self.peer.book.told(push, is_heard=True, pauses=(), now=0)
 
     @precondition(lambda self: self.peer.book.open_documents())
     @rule(data=st.data())
@@ -126,6 +139,15 @@ class Warehousing(RuleBasedStateMachine):
         if works:
             self._work()
 
+    @rule()
+    def ask(self) -> None:
+        """Much time passes, and what is late is asked for."""
+        columns = ("created_at", "state_since", "packed_at", "next_event_due", "stop_requested_at", "asked_at")
+        WarehouseOrder.objects.update(**{name: F(name) - timedelta(days=5) for name in columns})
+        alerts.run(1000)
+        inquiring.ask()
+        self._work()
+
     @staticmethod
     def _work() -> None:
         steps.once(events.run)
@@ -139,6 +161,7 @@ class Warehousing(RuleBasedStateMachine):
 
     def _end(self) -> None:
         """All is told, and worked on: what the warehouse's own book says is so."""
+        self.ask()
         for _round in range(3):
             steps.once(sending.run)
             steps.once(stopping.run)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from oms.common.metrics import measured
 from oms.common.models import Connection
 from oms.common.work.calling import Unclear
+from oms.common.work.facts import News
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,21 @@ class Announces(Protocol):
         reference."""
 
 
+@runtime_checkable
+class Tells(Protocol):
+    """What a WMS can that can be asked how far an order is."""
+
+    def query(self, link: Connection, references: Sequence[str]) -> Mapping[str, Sequence[News]]:
+        """What became of warehouse orders, by number, as facts whose keys stand for what they say; nothing of those
+        of which nothing is known for sure."""
+
+
 # The module of each protocol that warehouses speak.
 _MODULES = {"sandbox": "sandbox", "json": "signed_json", "floor": "floor", "qimen": "qimen", "merchant": "merchant"}
 # Protocols of systems that are told of goods beside orders.
 ANNOUNCING = ("qimen",)
+# Protocols of systems that can be asked how far an order is.
+TELLING = ("qimen",)
 
 
 def of(link: Connection) -> WarehouseSystem:
@@ -85,3 +97,9 @@ def announcing(link: Connection) -> Announces | None:
     """The adapter, where it is told of goods beside orders."""
     system = of(link)
     return system if isinstance(system, Announces) else None
+
+
+def telling(link: Connection) -> Tells | None:
+    """The adapter, where it can be asked how far an order is."""
+    system = of(link)
+    return system if isinstance(system, Tells) else None

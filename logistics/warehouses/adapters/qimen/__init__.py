@@ -8,21 +8,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils import timezone
+
 from inventory.models import Warehouse
 from logistics.models import WarehouseOrder
 from logistics.warehouses.adapters import Answer, Request
-from logistics.warehouses.adapters.qimen import announcements, bodies, contents, setup, wire, words
+from logistics.warehouses.adapters.qimen import announcements, bodies, contents, deliveries, setup, wire, words
 from logistics.warehouses.adapters.qimen.contents import Order
 from logistics.warehouses.adapters.qimen.items import Goods, known
-from logistics.warehouses.adapters.qimen.reading import units
+from logistics.warehouses.adapters.qimen.reading import Message, units
 from logistics.warehouses.adapters.qimen.setup import Setup
 from logistics.warehouses.adapters.qimen.wire import Said
 from oms.common.models import Connection
 from oms.common.work.calling import Unclear
+from oms.common.work.facts import News
 from oms.common.work.singly import one_by_one
 from oms.common.work.xml import text_of
 
-CREATE, BATCH = "deliveryorder.create", "deliveryorder.batchcreate"
+CREATE, BATCH, QUERY = "deliveryorder.create", "deliveryorder.batchcreate", "deliveryorder.query"
 _MOST_CRITERIA = 50
 
 
@@ -53,7 +56,7 @@ class QimenWarehouse:
         """Ask to stop warehouse orders, one by one."""
         mine = setup.of(link)
 
-        def ask(one: _Stop) -> Answer:
+        def ask(one: _Asked) -> Answer:
             body = bodies.stop(one.reference, one.warehouse, one.owner, mine.options.order_type, mine)
             said = wire.ask(link, mine, "order.cancel", {**body, "orderId": _single(one.their_number)})
             if said.is_done:
@@ -61,7 +64,18 @@ class QimenWarehouse:
             # What it never had will not leave.
             return Answer(taken=said.has_any(mine.options.unknown_order), reason=said.reason)
 
-        return one_by_one(_stops(references), ask)
+        return one_by_one(_asked(references), ask)
+
+    def query(self, link: Connection, references: Sequence[str]) -> Mapping[str, Sequence[News]]:
+        """Ask how far warehouse orders are, one by one: so a lost confirmation is made good."""
+        mine = setup.of(link)
+
+        def ask(one: _Asked) -> Sequence[News]:
+            said = wire.ask(link, mine, QUERY, bodies.inquiry(one.reference, one.warehouse, one.owner, mine))
+            message = Message(QUERY, timezone.now(), said.answer)
+            return list(deliveries.answered(message, one.reference, mine)) if said.is_done else ()
+
+        return one_by_one(_asked(references), ask)
 
     def stock(self, link: Connection, warehouse: str) -> Mapping[str, Any]:
         """Ask how much of the goods that it was told of lies there, owner by owner."""
@@ -109,12 +123,8 @@ def _created(link: Connection, mine: Setup, request: Request, order: Order, said
     if not said.has_any(mine.options.repeated):
         return Answer(taken=False, reason=said.reason)
     # "It is there already": ours, from a call whose answer was lost, if it knows our number.
-    asked = {
-        "orderCode": request.reference,
-        "ownerCode": mine.owner(order.merchant),
-        "warehouseCode": mine.warehouse(request.warehouse),
-    }
-    found = wire.ask(link, mine, "deliveryorder.query", asked)
+    asked = bodies.inquiry(request.reference, request.warehouse, order.merchant, mine)
+    found = wire.ask(link, mine, QUERY, asked)
     if found.is_done:
         return Answer(taken=True, their_number=found.text("deliveryOrder/deliveryOrderId"))
     raise Unclear(f"{said.reason}, but it does not know the order: {found.reason}")
@@ -156,8 +166,8 @@ def _of_batch(mine: Setup, reason: str | None) -> Answer | Unclear:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stop:
-    """A warehouse order that is to be stopped, as the other side knows it."""
+class _Asked:
+    """A warehouse order that is asked for, or asked to be stopped, as the other side knows it."""
 
     reference: str
     warehouse: str
@@ -169,10 +179,10 @@ def _single(numbers: str) -> str:
     return "" if "," in numbers else numbers
 
 
-def _stops(references: Sequence[str]) -> list[_Stop]:
+def _asked(references: Sequence[str]) -> list[_Asked]:
     rows = WarehouseOrder.objects.filter(number__in=references).order_by("pk")
     return [
-        _Stop(*row)
+        _Asked(*row)
         for row in rows.values_list("number", "warehouse__code", "sub_order__merchant__code", "their_number")
     ]
 

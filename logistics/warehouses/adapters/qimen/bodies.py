@@ -46,6 +46,15 @@ def delivery_order(request: Request, order: Order, mine: Setup, item_ids: Mappin
     }
 
 
+def inquiry(reference: str, warehouse: str, merchant: str, mine: Setup) -> dict[str, Any]:
+    """The question how far a warehouse order is."""
+    return {
+        "orderCode": reference,
+        "ownerCode": mine.owner(merchant),
+        "warehouseCode": mine.warehouse(warehouse),
+    }
+
+
 def _line(line: Line, order: Order, mine: Setup, item_ids: Mapping[int, str]) -> dict[str, Any]:
     return {
         "orderLineNo": line.line,

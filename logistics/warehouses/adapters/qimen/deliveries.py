@@ -143,6 +143,28 @@ def _spread(lines: Sequence[dict[str, Any]], packages: Sequence[dict[str, Any]])
     return parcels
 
 
+def answered(message: Message, code: str, mine: Setup) -> Iterator[News]:
+    """What a warehouse answers when it is asked for a document: all that left so far, not only what is new. So nothing
+    is taken from it but parcels with waybills, by which they are known however often they are told, and with what is in
+    each; without, that all left is for a person."""
+    head, key = message.root.find("deliveryOrder"), f"{message.method}:{code}:{digest(message.root)}"
+    if head is None or code_of(head, "deliveryOrderCode") != code:
+        return
+    status = text_of(head, "status")
+    if status not in words.LEFT:
+        notice = words.PROCESSES.get(status, Notice.NOTED)
+        if notice is not Notice.NOTED:
+            yield News(key, notice, code, message.sent_at, {"text": status})
+        return
+    packages = _packages(message.root, mine)
+    says_what = len(packages) == 1 or all(one["lines"] for one in packages)
+    if status and packages and says_what and all(one["waybill"] for one in packages):
+        body, _differs = _body(_lines(message.root), packages)
+        yield News(key, _how_much(head, status), code, time_of(message.root, _TIMES, message.sent_at), body)
+    elif status == "DELIVERED":
+        yield News(key, Notice.TROUBLE, code, message.sent_at, {"text": "DELIVERED, packages: –"})
+
+
 def progressed(message: Message, _mine: Setup) -> Iterator[News]:
     """How far a document is. That it left is only noted: the confirmation says what left in which parcel."""
     order, process = message.root.find("order"), message.root.find("process")

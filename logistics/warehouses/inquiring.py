@@ -1,0 +1,82 @@
+"""Warehouses are asked how far orders are whose next word is late, where their systems can be asked: a message may have
+been lost on its way to us.
+
+What they answer becomes facts, as if they had said it by themselves; what was heard before, or comes late, changes
+nothing: parcels are known by their waybills.
+"""
+
+import time
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from logistics.models import LogisticsAlert, WarehouseOrder, WarehouseOrderState
+from logistics.models.warehouse_order import NOT_GONE
+from logistics.warehouses import adapters
+from oms.common import outbound
+from oms.common.masking import describe
+from oms.common.models import Connection, Topic
+from oms.common.work import clock, connections, facts, nudging
+
+# The same order is asked for again after so long; so many are asked for at once over one connection.
+AGAIN_AFTER = timedelta(hours=6)
+MOST_AT_ONCE = 100
+# An answer to our wish to stop is missed after so long.
+STOP_UNANSWERED_AFTER = timedelta(hours=1)
+_OPEN = (*NOT_GONE[1:], WarehouseOrderState.PARTLY_SHIPPED)
+
+
+def ask() -> int:
+    """Ask over every connection that can be asked for the orders whose news are late, the longest unasked first;
+    returns how many were answered. A connection that fails holds up no other, and nothing is asked while what goes out
+    is stopped."""
+    if outbound.is_stopped():
+        return 0
+    links = Connection.objects.filter(protocol__in=adapters.TELLING, is_active=True)
+    callable_now = Q(paused_until=None) | Q(paused_until__lte=timezone.now())
+    return sum(_ask_over(link) for link in links.filter(callable_now).order_by("pk"))
+
+
+def _ask_over(link: Connection) -> int:
+    with connections.slot_of(link) as slot:
+        works = _silent(link) if slot is not None else []
+        if not works:
+            return 0
+        # Before the call: what it breaks at is not asked for again at once.
+        WarehouseOrder.objects.filter(pk__in=[work.pk for work in works]).update(asked_at=timezone.now())
+        return _told(link, works)
+
+
+def _silent(link: Connection) -> list[WarehouseOrder]:
+    """Orders at the warehouse of which something is late, or whose warehouse owes an answer."""
+    now = timezone.now()
+    alerts = LogisticsAlert.objects.filter(warehouse_order=OuterRef("pk"), closed_at=None)
+    unanswered = Q(
+        stop_answered_at=None, stop_requested_at__lt=now - clock.scaled(STOP_UNANSWERED_AFTER), lease_until=None
+    )
+    works = WarehouseOrder.objects.filter(Exists(alerts) | unanswered, connection=link, state__in=_OPEN)
+    works = works.filter(Q(asked_at=None) | Q(asked_at__lt=now - clock.scaled(AGAIN_AFTER)))
+    # Who made several orders of one does not know it by our number alone.
+    works = works.exclude(their_number__contains=",").order_by(F("asked_at").asc(nulls_first=True), "pk")
+    return list(works[: min(MOST_AT_ONCE, connections.chunk_size(link))])
+
+
+def _told(link: Connection, works: Sequence[WarehouseOrder]) -> int:
+    adapter = adapters.telling(link)
+    if adapter is None:  # the connection speaks another protocol now
+        return 0
+    started = time.monotonic()
+    try:
+        answers = adapter.query(link, [work.number for work in works])
+    except Exception as error:
+        connections.note_failure(link, describe(error), time.monotonic() - started)
+        return 0
+    connections.note_answer(link, len(works), time.monotonic() - started)
+    asked: Collection[str] = {work.number for work in works}
+    news = [one for told in answers.values() for one in told if one.subject in asked]
+    if news:
+        facts.receive(link.pk, Topic.WAREHOUSE, news)
+        nudging.nudge("warehouse_facts")
+    return len(answers)
