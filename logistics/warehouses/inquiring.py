@@ -52,15 +52,17 @@ def _ask_over(link: Connection) -> int:
 def _silent(link: Connection) -> list[WarehouseOrder]:
     """Orders at the warehouse of which something is late, or whose warehouse owes an answer."""
     now = timezone.now()
-    alerts = LogisticsAlert.objects.filter(warehouse_order=OuterRef("pk"), closed_at=None)
-    unanswered = Q(
-        stop_answered_at=None, stop_requested_at__lt=now - clock.scaled(STOP_UNANSWERED_AFTER), lease_until=None
+    works = WarehouseOrder.objects.filter(
+        Q(asked_at=None) | Q(asked_at__lt=now - clock.scaled(AGAIN_AFTER)), connection=link, state__in=_OPEN
     )
-    works = WarehouseOrder.objects.filter(Exists(alerts) | unanswered, connection=link, state__in=_OPEN)
-    works = works.filter(Q(asked_at=None) | Q(asked_at__lt=now - clock.scaled(AGAIN_AFTER)))
     # Who made several orders of one does not know it by our number alone.
     works = works.exclude(their_number__contains=",").order_by(F("asked_at").asc(nulls_first=True), "pk")
-    return list(works[: min(MOST_AT_ONCE, connections.chunk_size(link))])
+    most = min(MOST_AT_ONCE, connections.chunk_size(link))
+    alerts = LogisticsAlert.objects.filter(warehouse_order=OuterRef("pk"), closed_at=None)
+    owing = works.filter(stop_answered_at=None, stop_requested_at__lt=now - clock.scaled(STOP_UNANSWERED_AFTER))
+    # Apart: each has an index of its own.
+    found = {work.pk: work for rows in (works.filter(Exists(alerts)), owing) for work in rows[:most]}
+    return list(found.values())[:most]
 
 
 def _told(link: Connection, works: Sequence[WarehouseOrder]) -> int:
