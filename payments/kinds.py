@@ -172,6 +172,14 @@ TRANSFER_ENTERED = event(
     tone="info",
     icon="account_balance",
 )
+TRANSFER_APPROVED = event(
+    "transfer_approved",
+    _("The bank transfer of %(amount)s yuan, bank serial number %(serial)s, was approved."),
+    None,
+    private=("amount", "serial"),
+    tone="success",
+    icon="account_balance",
+)
 TRANSFER_REFUSED = event(
     "transfer_refused",
     _("The bank transfer of %(amount)s yuan, bank serial number %(serial)s, was refused."),

@@ -116,17 +116,24 @@ def _repeated(given: Mapping[int, tuple[str, str]]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
+            -- Found for all at once: looked for one by one, PostgreSQL may read all parcels of the carrier for each, as
+            -- long as it knows of none that has a waybill.
+            WITH known AS MATERIALIZED (
+                SELECT h.id, c.code, h.waybill_number FROM logistics_shipment h
+                JOIN logistics_carrier c ON c.id = h.carrier_id WHERE h.waybill_number = ANY(%(waybills)s::text[])
+            )
             SELECT n.id, n.carrier, n.waybill, EXISTS (
-                SELECT FROM logistics_shipment other JOIN logistics_carrier c ON c.id = other.carrier_id
-                WHERE other.waybill_number = n.waybill AND c.code = n.carrier AND other.id <> n.id)
-            FROM unnest(%s::bigint[], %s::text[], %s::text[]) WITH ORDINALITY AS n(id, carrier, waybill, place)
+                SELECT FROM known other
+                WHERE other.waybill_number = n.waybill AND other.code = n.carrier AND other.id <> n.id)
+            FROM unnest(%(ids)s::bigint[], %(carriers)s::text[], %(waybills)s::text[])
+                WITH ORDINALITY AS n(id, carrier, waybill, place)
             ORDER BY n.place
             """,
-            [
-                array(given),
-                text_array(carrier for carrier, _waybill in given.values()),
-                text_array(waybill for _carrier, waybill in given.values()),
-            ],
+            {
+                "ids": array(given),
+                "carriers": text_array(carrier for carrier, _waybill in given.values()),
+                "waybills": text_array(waybill for _carrier, waybill in given.values()),
+            },
         )
         rows = cursor.fetchall()
     repeated: list[int] = []

@@ -137,15 +137,15 @@ class NuonuoPeer:
     def _work(self) -> None:
         """What became due by its clock: invoices are issued or refused, confirmations end."""
         now = self.now()
-        for one in list(self.bureau.by_number.values()):
-            if one.status == "20" and one.due_at <= now:
+        for one in self.bureau.open_invoices():
+            if one.due_at <= now:
                 if REFUSED_TITLES in str(one.order.get("buyerName", "")):
                     one.status, one.cause = "22", "购方名称与税务登记信息不一致"
                 else:
                     one.status, one.issued_at = "2", now
                     one.official = f"26{len(self.bureau.by_number):06}{secrets.randbelow(10**12):012}"
                 self.bureau.keep(one)
-        for confirmation in self.bureau.confirmations.values():
+        for confirmation in self.bureau.open_confirmations():
             before = confirmation.status, confirmation.red
             if confirmation.status == "15":
                 needs_buyer = BOOKING_TITLES in str(confirmation.blue.order.get("buyerName", ""))
@@ -232,8 +232,8 @@ class NuonuoPeer:
     def _taken(self, blue: Fapiao) -> dict[int, tuple[Decimal, Decimal]]:
         """What confirmations in force take back of each line: net and tax, below 0."""
         taken: dict[int, tuple[Decimal, Decimal]] = {}
-        for one in self.bureau.confirmations.values():
-            if one.blue is not blue or one.status not in ("01", "02", "03", "04", "15"):
+        for one in self.bureau.confirmations_of(blue):
+            if one.status not in ("01", "02", "03", "04", "15"):
                 continue
             for line in _red_order(one)["invoiceDetail"]:
                 net, tax = taken.get(line["place"], (Decimal(0), Decimal(0)))

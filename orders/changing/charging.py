@@ -348,6 +348,22 @@ def owed(order_id: int) -> Decimal:
     return charges.aggregate(owed=Coalesce(Sum("amount"), Decimal(0)))["owed"]
 
 
+def check_line(amount: Decimal, left: Decimal) -> None:
+    """Raises OmsError for more yuan than are left of a line's price."""
+    if amount > left:
+        detail = _("Only %(left)s yuan of the line's price are left to give back.")
+        raise OmsError(detail % {"left": max(left, Decimal(0))}, attr="amount")
+
+
+def left_of_line(order_id: int, line_id: int) -> Decimal:
+    """What the kept units of the line still cost the buyer in money, less what was given back beside their price, in
+    yuan: its price can be protected by no more (R10)."""
+    shares = {line.key: line.shares for line in correcting.read([order_id])[order_id].books.lines}
+    beside = OrderCharge.objects.filter(order_id=order_id, line_id=line_id, component=_C.EXTRA)
+    given = beside.aggregate(amount=Coalesce(Sum("amount"), Decimal(0)))["amount"]
+    return max(yuan(shares[line_id].payable) + given, Decimal(0))
+
+
 @transaction.atomic
 def give(
     order_id: int,
@@ -363,7 +379,8 @@ def give(
     """The buyer owes so much (yuan) less, beside the price: goodwill, price protection or compensation, for the whole
     order or one of its lines; what was paid beyond it goes back.
 
-    Raises OmsError for an empty reason, for no positive amount in whole fen, and for more than is owed.
+    Raises OmsError for an empty reason, for no positive amount in whole fen, for more than is owed, and where a line's
+    price is protected by more than is left of it.
     """
     if cause not in GIVEN:
         raise ValueError(f"{cause} gives nothing beside the price")
@@ -375,6 +392,8 @@ def give(
     left = owed(order_id)
     if amount > left:
         raise OmsError(_("Only %(left)s yuan are still owed for this order.") % {"left": left}, attr="amount")
+    if cause == ChargeCause.PRICE_PROTECTION and line_id is not None:
+        check_line(amount, left_of_line(order_id, line_id))
     charge = OrderCharge.objects.create(
         order=order,
         line_id=line_id,

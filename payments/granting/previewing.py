@@ -141,10 +141,20 @@ def work_out(
         calculation = _of_amount(wanted)
         if wanted.line is not None and not OrderLine.objects.filter(order=order_id, position=wanted.line).exists():
             raise OmsError(_("The order has no line %(position)d.") % {"position": wanted.line}, attr="line")
-        if wanted.kind == GrantKind.PRICE_PROTECTION and wanted.line is None:
-            raise OmsError(_("Name the line whose price is protected."), attr="line")
+        if wanted.kind == GrantKind.PRICE_PROTECTION:
+            _check_line(order_id, wanted)
     _check_left(order_id, calculation)
     return calculation, chosen
+
+
+def _check_line(order_id: int, wanted: Wanted) -> None:
+    """No line's price is protected by more than is left of it, other proposals taken off."""
+    if wanted.line is None:
+        raise OmsError(_("Name the line whose price is protected."), attr="line")
+    line_id = OrderLine.objects.values_list("pk", flat=True).get(order=order_id, position=wanted.line)
+    waiting = RefundGrant.objects.filter(line=line_id, kind=wanted.kind, state=GrantState.PROPOSED)
+    proposed = waiting.aggregate(cash=Coalesce(Sum("cash_amount"), Decimal(0)))["cash"]
+    charging.check_line(wanted.amount, charging.left_of_line(order_id, line_id) - proposed)
 
 
 def work_out_again(grant: RefundGrant) -> tuple[Calculation, Chosen]:

@@ -6,8 +6,9 @@ number is asked again, which the service recognises; only a person sends what wa
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.db.models import Max
 from django.utils import timezone
 
 from oms.common import tickets
@@ -27,7 +28,16 @@ from payments.invoicing import documents, planning, services, troubles
 from payments.invoicing.services import Buyer, InvoiceService, Row, Said, Seller, Standing, Submission
 from payments.invoicing.words import VOID
 from payments.invoicing.writing import step
-from payments.models import ISSUED_INVOICES, OPEN_INVOICES, Invoice, InvoiceLine, InvoiceState, LineProperty, StepKind
+from payments.models import (
+    ISSUED_INVOICES,
+    OPEN_INVOICES,
+    Invoice,
+    InvoiceLine,
+    InvoiceState,
+    InvoiceStep,
+    LineProperty,
+    StepKind,
+)
 
 _ASKED = (InvoiceState.CONFIRMING, InvoiceState.ISSUING)
 # Where waits are skipped, the service's own clock still does not run faster.
@@ -36,9 +46,10 @@ QUEUE = Queue(
     f"q.state IN ({listed([*OPEN_INVOICES, *ISSUED_INVOICES])}) AND q.ready_at IS NOT NULL",
     unless=f"q.state IN ({listed(_ASKED)}) AND q.ready_at > now()",
 )
-# A question is repeated when as long again has passed as the invoice is old, within these bounds.
+# A question is repeated when as long again has passed as since the invoice's last step, within these bounds: one that
+# could not be sent for hours is asked for as soon as any other, once it is.
 SHORTEST, LONGEST = timedelta(seconds=5), timedelta(minutes=30)
-# What the service does not know for so long it never got, though it said so.
+# What the service does not know so long after it was sent it never got, though it said so.
 NEVER_CAME = timedelta(minutes=10)
 _ACTOR = "send_invoice"
 
@@ -140,17 +151,20 @@ def _lock_above(keys: Collection[int]) -> None:
 
 def _finish(outcomes: Outcomes[Said]) -> None:
     said = {**outcomes.taken, **outcomes.refused}
+    steps = InvoiceStep.objects.filter(invoice__in=said).order_by()
+    since = dict(steps.values_list("invoice").annotate(Max("created_at")))
     for invoice in Invoice.objects.filter(pk__in=said).order_by("pk"):
-        _note(invoice, said[invoice.pk])
+        _note(invoice, said[invoice.pk], since.get(invoice.pk, invoice.created_at))
 
 
-def _note(invoice: Invoice, said: Said) -> None:
-    """What was said of a locked invoice."""
+def _note(invoice: Invoice, said: Said, since: datetime) -> None:
+    """What was said of a locked invoice, whose last step was then."""
+    before = invoice.state
     invoice.lease_until, invoice.attempts, invoice.last_error = None, 0, ""
     invoice.confirmation_state = said.confirmation or invoice.confirmation_state
     changed = ["state", "lease_until", "attempts", "last_error", "confirmation_state", "ready_at"]
     now = timezone.now()
-    age = now - invoice.created_at
+    age = now - since
     invoice.ready_at = now + min(max(age, SHORTEST), LONGEST)
     if said.standing == Standing.ISSUED and invoice.state in ISSUED_INVOICES:
         documents.keep(invoice, said.document)
@@ -171,7 +185,8 @@ def _note(invoice: Invoice, said: Said) -> None:
         invoice.accept()
     elif said.standing == Standing.MISSING and invoice.state == InvoiceState.ISSUING and age > NEVER_CAME:
         invoice.forget()
-    before = Invoice.objects.values_list("state", flat=True).get(pk=invoice.pk)
+    if before != invoice.state and invoice.state in OPEN_INVOICES:
+        invoice.ready_at = now + SHORTEST
     invoice.save(update_fields=changed)
     if before != invoice.state:
         _tell(invoice)

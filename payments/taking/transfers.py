@@ -17,6 +17,7 @@ from oms.common.tickets import Trouble
 from oms.common.work import nudging
 from oms.common.zones import CHINA
 from orders.actors import Actor
+from orders.kinds import EventKind
 from orders.locking import lock_order
 from orders.models import OrderState
 from orders.telling import timeline
@@ -72,7 +73,7 @@ def enter(
         if "bank_transfer_counts_once" in str(error):
             raise OmsError(_("A transfer with this number was entered before."), attr="serial") from error
         raise
-    timeline.record(order_id, kinds.TRANSFER_ENTERED, actor, amount=str(amount), serial=transfer.serial)
+    _tell(transfer, kinds.TRANSFER_ENTERED, actor)
     values = {"number": order.number, "amount": str(amount), "serial": transfer.serial, "by": actor.name}
     tickets.open_tickets(
         troubles.TRANSFER_TO_APPROVE, [Trouble(transfer.pk, values=values, about_id=order_id)], opened_by=actor.name
@@ -89,10 +90,12 @@ def approve(transfer_id: int, *, actor: Actor) -> Payment:
     transfer = _locked(transfer_id, actor)
     if transfer.order.state != OrderState.AWAITING_PAYMENT:
         raise OmsError(_("This order is not waiting for a payment."))
-    at = datetime.combine(transfer.paid_on, time(12), CHINA)
+    # The hour is not known, but it is not to come.
+    at = min(datetime.combine(transfer.paid_on, time(12), CHINA), timezone.now())
     payment = recording.record_transfer(transfer.order, amount=transfer.amount, at=at, serial=transfer.serial)
     transfer.approve(by=actor.name, at=timezone.now(), payment=payment)
     _finish(transfer, actor)
+    _tell(transfer, kinds.TRANSFER_APPROVED, actor)
     nudging.nudge("review", "owing", "close_payments")
     return payment
 
@@ -103,9 +106,7 @@ def refuse(transfer_id: int, *, actor: Actor) -> None:
     transfer = _locked(transfer_id, actor)
     transfer.refuse(by=actor.name, at=timezone.now())
     _finish(transfer, actor)
-    timeline.record(
-        transfer.order_id, kinds.TRANSFER_REFUSED, actor, amount=str(transfer.amount), serial=transfer.serial
-    )
+    _tell(transfer, kinds.TRANSFER_REFUSED, actor)
 
 
 def scan_of(transfer: BankTransfer) -> Scan | None:
@@ -124,6 +125,10 @@ def _locked(transfer_id: int, actor: Actor) -> BankTransfer:
     if transfer.entered_by == actor.name:
         raise OmsError(_("Somebody else than who entered it must decide."))
     return transfer
+
+
+def _tell(transfer: BankTransfer, kind: EventKind, actor: Actor) -> None:
+    timeline.record(transfer.order_id, kind, actor, amount=str(transfer.amount), serial=transfer.serial)
 
 
 def _finish(transfer: BankTransfer, actor: Actor) -> None:

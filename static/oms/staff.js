@@ -1,6 +1,11 @@
 // Small behaviours of the staff's own pages: dialogs and copying.
 "use strict";
 
+// The theme writes a chosen file's name into a box beside the field; our fields have none, and show it themselves.
+document.addEventListener("DOMContentLoaded", () => {
+    for (const field of document.querySelectorAll("input.oms-input[type=file]")) field.hasChangeListener = true;
+});
+
 document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-dialog]");
     if (opener) {

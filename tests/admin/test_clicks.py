@@ -12,6 +12,7 @@ from orders import tickets
 from orders.changing import cancelling, undoing
 from orders.models import Order, OrderState, SubOrder
 from orders.reviewing import holds
+from payments.models import BankTransfer
 from tests import factories, steps
 from tests.admin import test_browser as browsing
 from tests.merging.test_merging import allocated
@@ -89,6 +90,20 @@ def test_one_line_is_cancelled(desk: Desk) -> None:
     left = SubOrder.objects.exclude(state="cancelled").values_list("lines__order_line__position", "lines__quantity")
     assert list(left) == [(2, 1)]
     assert desk.clicks <= 4
+
+
+def test_a_bank_transfer_is_entered_with_its_scan(desk: Desk) -> None:
+    order = factories.make_shop().place_order()
+    desk.find(order)
+    desk.click("details:has(#transfer-serial) > summary")
+    desk.page.fill("#transfer-serial", "ICBC-1")
+    desk.page.fill("#transfer-day", "2026-01-02")
+    slip = {"name": "slip.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 slip"}
+    desk.page.set_input_files("#transfer-scan", files=[slip])
+    desk.click("form:has(#transfer-serial) button[type=submit]")
+    desk.page.wait_for_selector("text=ICBC-1")
+    assert BankTransfer.objects.get().scan_type == "application/pdf"
+    assert desk.clicks <= 3
 
 
 def test_two_orders_are_merged(desk: Desk) -> None:

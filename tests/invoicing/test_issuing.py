@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.core import mail
 from django.utils import timezone
 
@@ -117,10 +118,24 @@ def test_an_answer_that_is_lost_makes_no_second_invoice(order: Order, peer: Nuon
 def test_what_the_service_never_got_is_sent_again_under_the_same_number(order: Order, peer: NuonuoPeer) -> None:
     world.work()
     peer.bureau.by_number.clear()
-    Invoice.objects.update(created_at=timezone.now() - timedelta(hours=1))
-    world.until_quiet(peer)
+    with time_machine.travel(timezone.now() + timedelta(minutes=30)):
+        world.until_quiet(peer)
     assert world.states() == [("I1", "issued", "26.00")]
     assert list(peer.bureau.by_number) == [f"{order.number}-I1"]
+
+
+def test_what_could_not_be_sent_for_hours_is_asked_for_as_soon_as_any_other_once_it_is(
+    order: Order, peer: NuonuoPeer
+) -> None:
+    peer.mischief.plan(Trick.ERROR_BEFORE)
+    world.work()
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=30)):
+        world.later(peer, 0)
+        invoice = Invoice.objects.get()
+        assert invoice.state == "issuing"
+        assert invoice.ready_at
+        assert invoice.ready_at - timezone.now() <= advancing.SHORTEST
 
 
 def test_a_token_that_ended_is_replaced(order: Order, peer: NuonuoPeer) -> None:

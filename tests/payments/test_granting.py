@@ -13,6 +13,7 @@ from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.models import Ticket
 from orders.changing import charging
 from orders.changing.cancelling import cancel_order
+from orders.changing.units import cancel_units
 from orders.models import OrderCharge, SubOrderLine
 from payments.granting import deciding, limits, previewing
 from payments.granting.deciding import MayNotGrant, Seen
@@ -258,6 +259,33 @@ def test_a_proposal_that_comes_out_otherwise_by_now_is_not_approved(shop):
     deciding.approve(first.pk, user=lead, actor=actor(lead))
     with pytest.raises(ChangedMeanwhile):
         deciding.approve(second.pk, user=lead, actor=actor(lead))
+
+
+@pytest.mark.usefixtures("in_english")
+def test_a_lines_price_is_protected_by_no_more_than_is_left_of_it(shop):
+    order = paid(shop, "100.00", "50.00")
+    clerk, lead = member("customer_service"), member("customer_service_lead")
+
+    def protect(amount, user=None):
+        wanted = Wanted(GrantKind.PRICE_PROTECTION, Decimal(amount), 2)
+        return deciding.propose(order.pk, wanted, reason="price_fell", note="fell", actor=actor(clerk), user=user)
+
+    waiting = protect("20.00")
+    with pytest.raises(OmsError, match="Only 30.00 yuan of the line's price"):
+        protect("30.01", clerk)
+    protect("30.00", clerk)
+    with pytest.raises(OmsError, match="Only 0.00 yuan of the line's price"):
+        protect("0.01", clerk)
+    # Units that are gone by then had their part of it.
+    steps.approve_and_split()
+    cancel_units(order.pk, {2: 1}, reason="x", actor=steps.STAFF)
+    with pytest.raises(OmsError, match="Only 0.00 yuan of the line's price"):
+        deciding.approve(waiting.pk, user=lead, actor=actor(lead))
+    deciding.decline(waiting.pk, reason="gone", actor=actor(lead))
+
+    assert sorted(amount for amount, _reason, _state in refunds()) == ["20.00", "30.00"]
+    assert charging.owed(order.pk) == 100
+    assert steps.broken_invariants() == []
 
 
 def test_a_preview_changes_nothing(shop):

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
@@ -50,9 +51,22 @@ def test_an_approved_transfer_is_money_and_the_order_goes_on(shop: factories.Sho
         *("approved", "li", "wang"),
         payment,
     )
+    events = order.events.filter(kind__startswith="transfer_").order_by("pk").values_list("kind", "actor")
+    assert list(events) == [("transfer_entered", "li"), ("transfer_approved", "wang")]
     # Nobody else asks the buyer any more.
     assert steps.fresh(Payment.objects.get(number=f"{order.number}-P1")).state == "expired"
     assert steps.broken_invariants() == []
+
+
+def test_a_transfer_of_today_is_not_booked_for_an_hour_to_come(shop: factories.Shop) -> None:
+    with time_machine.travel("2026-01-02T09:00:00+08:00", tick=False):
+        payment = transfers.approve(entered(shop.place_order()).pk, actor=WANG)
+        assert steps.fresh(payment).captured_at == timezone.now()
+
+    later = transfers.approve(entered(shop.place_order(), serial="ICBC-2").pk, actor=WANG)
+    at = steps.fresh(later).captured_at
+    assert at
+    assert at.isoformat() == "2026-01-02T04:00:00+00:00"
 
 
 def test_nobody_approves_or_refuses_what_they_entered_themselves(shop: factories.Shop) -> None:

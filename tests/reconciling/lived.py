@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,8 +15,10 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
-from django.db import connection
+from django.contrib.auth.models import User
+from django.db import connection, connections
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from inventory import receiving
 from logistics.carriers.defaults import install_default_carriers
@@ -28,9 +31,10 @@ from oms.common.zones import CHINA
 from oms.merchants.models import Merchant
 from oms.pipeline import PIPELINE
 from oms.simulators.nuonuo import ISSUES_AFTER_SECONDS, NuonuoPeer
+from orders.actors import Actor
 from orders.changing.units import cancel_units
 from orders.intake.bodies import InvoiceBody
-from orders.models import Order, OrderLine, OrderState, StockWait, SubOrderLine, SubOrderState
+from orders.models import ActorKind, Order, OrderLine, OrderState, StockWait, SubOrderLine, SubOrderState
 from orders.reviewing import versions
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
@@ -77,7 +81,7 @@ class Month:
     links: list[Connection] = field(default_factory=list)
     bills: list[Bills] = field(default_factory=list)
     provider: fakes.FakeProvider = field(default_factory=fakes.FakeProvider)
-    people: list[object] = field(default_factory=list)
+    people: list[User] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)  # noqa: S311 - a test's
@@ -120,7 +124,7 @@ class Month:
             options = {"in_turn": True}
             link = Connection.objects.create(code=code, kind=SystemKind.PAYMENT, protocol="sandbox", options=options)
             self.links.append(link)
-        self.people = [factories.UserFactory(is_superuser=True)]
+        self.people = [factories.UserFactory(is_superuser=True) for _person in range(2)]
         seller = Merchant.objects.get(kind=Merchant.Kind.SELF_OPERATED)
         company = invoicing.company_of(seller, invoicing.connect(self.peer))
         Merchant.objects.update(legal_entity=company)
@@ -200,11 +204,15 @@ class Month:
     def _cancel(self, chosen: Chosen) -> None:
         """Half of them before their order is split, the others after it."""
         before, after = self._parted(chosen)
-        for order_id, units in before.items():
-            cancel_units(order_id, units, reason="x", actor=steps.STAFF)
+        self._cancel_units(before)
         self._run("owing", "review", "split")
-        for order_id, units in after.items():
-            cancel_units(order_id, units, reason="x", actor=steps.STAFF)
+        self._cancel_units(after)
+
+    def _cancel_units(self, chosen: Chosen) -> None:
+        def cancel(_person: User, order_id: int) -> None:
+            cancel_units(order_id, chosen[order_id], reason="x", actor=steps.STAFF)
+
+        self._side_by_side(list(chosen), cancel)
 
     @staticmethod
     def _restock() -> bool:
@@ -215,30 +223,42 @@ class Month:
             receiving.receive(warehouse_id, sku_id, _RESTOCKED, actor="li")
         return bool(short)
 
-    @staticmethod
-    def _cancel_what_nobody_has() -> None:
+    def _cancel_what_nobody_has(self) -> None:
         """Parts of orders that wait for what no warehouse sells are cancelled."""
-        waiting = SubOrderLine.objects.filter(sub_order__state=SubOrderState.BACKORDERED)
-        for order_id, units in _units(waiting).items():
-            cancel_units(order_id, units, reason="x", actor=steps.STAFF)
+        self._cancel_units(_units(SubOrderLine.objects.filter(sub_order__state=SubOrderState.BACKORDERED)))
 
     def _give_back(self, chosen: Chosen) -> None:
         """The units come back, as far as their buyers have them."""
         had = SubOrderLine.objects.filter(
             sub_order__order__in=list(chosen), sub_order__state__in=[SubOrderState.DELIVERED, SubOrderState.COMPLETED]
         )
+        wanted: dict[int, tuple[Mapping[int, int], str]] = {}
         for order_id, there in _units(had).items():
-            wanted = {at: min(count, chosen[order_id][at]) for at, count in there.items() if at in chosen[order_id]}
-            if not wanted:
-                continue
-            deciding.propose(
-                order_id,
-                Wanted(GrantKind.RETURN, units=wanted),
-                reason=self.chance.choice(["no_reason", "sellers_fault"]),
-                note="x",
-                actor=steps.STAFF,
-                user=self.people[0],  # type: ignore[arg-type]
-            )
+            units = {at: min(count, chosen[order_id][at]) for at, count in there.items() if at in chosen[order_id]}
+            if units:
+                wanted[order_id] = units, self.chance.choice(["no_reason", "sellers_fault"])
+
+        def give(person: User, order_id: int) -> None:
+            units, reason = wanted[order_id]
+            actor = Actor(ActorKind.STAFF, person.username)
+            back = Wanted(GrantKind.RETURN, units=units)
+            deciding.propose(order_id, back, reason=reason, note="x", actor=actor, user=person)
+
+        self._side_by_side(list(wanted), give)
+
+    def _side_by_side(self, order_ids: Sequence[int], work: Callable[[User, int], None]) -> None:
+        """Two people do it, an order at a time each."""
+
+        def share(place: int) -> None:
+            try:
+                for order_id in order_ids[place :: len(self.people)]:
+                    work(self.people[place], order_id)
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(len(self.people)) as pool:
+            for done in [pool.submit(share, place) for place in range(len(self.people))]:
+                done.result()
 
     # --- Stages
 
@@ -257,18 +277,27 @@ class Month:
                 self._analyze()
 
     def _analyze(self) -> None:
-        """What autovacuum would have seen by now."""
-        if self.orders > _BATCH:
-            with connection.cursor() as cursor:
-                cursor.execute("ANALYZE")
+        """What autovacuum would have seen by now, by its own rule."""
+        if self.orders <= _BATCH:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT quote_ident(relname) FROM pg_stat_user_tables WHERE n_mod_since_analyze > 50 + n_live_tup / 10"
+            )
+            changed = [name for (name,) in cursor.fetchall()]
+            if changed:
+                cursor.execute(f"ANALYZE {', '.join(changed)}")
 
     def _issue_invoices(self) -> None:
-        while Invoice.objects.filter(ready_at__isnull=False).exists():
+        due = Invoice.objects.filter(ready_at__isnull=False)
+        while due.exists():
+            # Time passes there and here.
             self.peer.turn(ISSUES_AFTER_SECONDS + 1)
+            due.filter(ready_at__gt=Now()).update(ready_at=Now())
             factories.run(planning.run)
             with clock.skipping_waits():
-                for _batch in range(1 + Invoice.objects.filter(ready_at__isnull=False).count() // _BATCH):
-                    advancing.STAGE.run(_BATCH)
+                for _batch in range(1 + due.count() // _BATCH):
+                    run_until_empty(advancing.STAGE, _BATCH)
 
     # --- Bills
 

@@ -30,6 +30,8 @@ ORDERS = int(os.environ.get("OMS_MONTH_ORDERS", "20000"))
 def peer(transactional_db: None, settings: Any) -> Iterator[Any]:
     """The invoice service."""
     settings.REFUNDS_SENT_BY_RULE_UP_TO = Decimal(1_000_000)
+    # As in production.
+    settings.STAGE_SLOTS = 2
     with invoicing.serving() as peer:
         yield peer
 
