@@ -52,7 +52,7 @@ from oms.common.work import nudging  # noqa: E402
 from oms.embedded import valkey  # noqa: E402
 from oms.embedded.addresses import redis_url  # noqa: E402
 from oms.embedded.processes import wait_until  # noqa: E402
-from tests import factories, pristine, standing, template_database  # noqa: E402
+from tests import factories, invariants, pristine, standing, template_database  # noqa: E402
 
 # A good hash takes a fifth of a second, on purpose.
 PBKDF2PasswordHasher.iterations = 1
@@ -80,9 +80,10 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """What the database holds before any test is kept, for tests that commit."""
+    """What the database holds before any test is kept, for tests that commit, and what must always hold beside it."""
     with django_db_blocker.unblock():
         pristine.keep()
+        invariants.keep()
 
 
 @pytest.fixture(scope="session", autouse=True)
