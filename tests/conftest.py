@@ -44,14 +44,18 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     compile_translations()
 django.setup()
 
+from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402 - needs the settings, like the next ones
 from django.utils import translation  # noqa: E402
-from rest_framework.test import APIClient  # noqa: E402 - needs the settings, like the next ones
+from rest_framework.test import APIClient  # noqa: E402
 
 from oms.common.work import nudging  # noqa: E402
 from oms.embedded import valkey  # noqa: E402
 from oms.embedded.addresses import redis_url  # noqa: E402
 from oms.embedded.processes import wait_until  # noqa: E402
-from tests import factories, pristine, standing, template_database  # noqa: E402
+from tests import factories, invariants, pristine, standing, template_database  # noqa: E402
+
+# A good hash takes a fifth of a second, on purpose.
+PBKDF2PasswordHasher.iterations = 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,9 +80,10 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """What the database holds before any test is kept, for tests that commit."""
+    """What the database holds before any test is kept, for tests that commit, and what must always hold beside it."""
     with django_db_blocker.unblock():
         pristine.keep()
+        invariants.keep()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
 import factory
 import msgspec
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
@@ -208,12 +206,6 @@ def listed(list_code: str = "deny", list_kind: str = "people", **fields: Any) ->
     return entry
 
 
-@cache
-def _hashed(hasher: str) -> str:
-    """The password of all users, hashed once by each hasher: a good hash takes a fifth of a second."""
-    return make_password("password")
-
-
 class UserFactory(DjangoModelFactory):  # type: ignore[type-arg]
     """A member of staff without rights; `is_superuser=True` has all. The password is `password`."""
 
@@ -223,7 +215,7 @@ class UserFactory(DjangoModelFactory):  # type: ignore[type-arg]
 
     username = factory.Sequence(lambda n: f"staff{n}")
     is_staff = True
-    password = factory.LazyFunction(lambda: _hashed(settings.PASSWORD_HASHERS[0]))
+    password = factory.LazyFunction(lambda: make_password("password"))
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,6 @@ def attempt(door: str = "/admin/login/", name: str = "li", password: str = WRONG
     return client.post(door, {"username": name, "password": password}, **{"REMOTE_ADDR": "10.0.0.1", **options})
 
 
-@pytest.fixture(autouse=True)
-def _quick_hashes(settings: Any) -> None:
-    """What takes half a second for each password on purpose."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def li(shop: factories.Shop) -> Any:
     """Somebody who is both staff and a merchant's user, with the password "password"."""

@@ -1,4 +1,4 @@
-"""A Valkey for tests that need one."""
+"""A Valkey for tests that need one, and one of everything for those that walk over all operations."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +8,8 @@ import redis
 
 from oms.common.valkey import connect
 from oms.merchants.calls import rate_limits
+from tests import factories, standing
+from tests.api.samples import Things, populate
 
 
 @pytest.fixture
@@ -20,3 +22,16 @@ def emptied_valkey(valkey_url: str, settings: Any) -> Iterator[redis.Redis]:
     yield client
     client.close()
     rate_limits.forget_server()
+
+
+@pytest.fixture(scope="module")
+def standing_things(django_db_setup: None, django_db_blocker: Any) -> Iterator[Things]:
+    """One of everything of a merchant, for all tests of a file, none of which commits."""
+    with standing.rows(django_db_blocker, lambda: populate(factories.make_shop())) as made:
+        yield made
+
+
+@pytest.fixture
+def things(standing_things: Things, db: None) -> Things:
+    """The same; what the test changes of it is gone with it."""
+    return standing_things

@@ -19,9 +19,9 @@ from inventory.models import ReplenishmentPolicy
 from oms.merchants.calls import scopes
 from oms.merchants.calls.views import MerchantView
 from orders.models import BuyerNotification, Order, RejectedOrder
-from tests import factories, standing
+from tests import factories
 from tests.api.calls import idempotency
-from tests.api.samples import Things, populate
+from tests.api.samples import Things
 
 pytestmark = pytest.mark.django_db
 
@@ -235,13 +235,6 @@ ROUTES = list(_routes())
 WITH_PARAMETERS = [route for route in ROUTES if route.parameters]
 LISTS = [route for route in ROUTES if not route.parameters and route.method == "get" and route.key not in BODIES]
 OTHERS = [route for route in ROUTES if not route.parameters and route not in LISTS]
-
-
-@pytest.fixture(scope="module")
-def things(django_db_setup: None, django_db_blocker: Any) -> Iterator[Things]:
-    """Another merchant's."""
-    with standing.rows(django_db_blocker, lambda: populate(factories.make_shop())) as made:
-        yield made
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from oms.wsgi import application
 from tests import factories
-from tests.api.samples import Things, populate
+from tests.api.samples import Things
 from tests.api.test_every_route_is_isolated import PARAMETERS
 
 # What the schema cannot say: a well-formed call may name things that do not exist, and a rule may refuse it; what
@@ -43,9 +43,8 @@ class Caller:
 
 
 @pytest.fixture
-def caller(db: None) -> Iterator[Caller]:
+def caller(things: Things) -> Iterator[Caller]:
     """Who calls."""
-    things = populate(factories.make_shop())
     # As Django's own test client does: the end of a request must not close the connection of the test's transaction.
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)

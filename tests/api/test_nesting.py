@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from tests import factories
 from tests.api.calls import idempotency
-from tests.api.samples import populate
+from tests.api.samples import Things
 from tests.api.test_every_route_is_isolated import ROUTES, Route, filled
 
 pytestmark = pytest.mark.django_db
@@ -43,8 +43,7 @@ def _properties(schema: dict[str, Any], part: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("route", WRITES, ids=str)
-def test_a_body_that_is_nested_deeply_is_400(route: Route, schema: dict[str, Any]) -> None:
-    things = populate(factories.make_shop())
+def test_a_body_that_is_nested_deeply_is_400(route: Route, schema: dict[str, Any], things: Things) -> None:
     client = factories.client_of(things.shop.merchant)
     url = filled(route, things) if route.parameters else f"/api/{route.pattern}"
     fields = _fields(schema, route)

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from oms.common.door.forms import wrong_json
 from tests import factories
 from tests.api.calls import BULK, ORDERS, idempotency
-from tests.api.samples import Things, populate
+from tests.api.samples import Things
 from tests.api.test_every_route_is_isolated import ROUTES, filled
 
 pytestmark = pytest.mark.django_db
@@ -23,11 +23,6 @@ WRITES = [route for route in ROUTES if route.method in ("post", "patch", "put")]
 BROKEN = ['{"', '{"a": tru}', "[1,]", "[]", '"text"', "null", "{}", '{"surely_unknown": 1}', b'{"a": "\xff"}']
 FIELDS = ("reason", "lines", "orders", "recipient", "quantity", "items", "url")
 VALUES: list[Any] = [None, 12, "x" * 5000, [1], {"a": 1}]
-
-
-@pytest.fixture
-def things(db: None) -> Things:
-    return populate(factories.make_shop())
 
 
 def details(answer: HttpResponse) -> list[str]:

@@ -2,7 +2,6 @@
 no personal data, and what they read is noted."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,9 +12,9 @@ from django.urls import reverse
 from oms.common.models import SecurityEvent, SecurityEventKind
 from oms.merchants.calls import credentials, scopes
 from oms.merchants.models import ApiCredential, Merchant
-from tests import factories, standing
+from tests import factories
 from tests.api.calls import errors_of, idempotency
-from tests.api.samples import Things, populate
+from tests.api.samples import Things
 from tests.api.test_every_route_is_isolated import BODIES, LISTS, ROUTES, Route, filled
 from tests.api.test_following import LONG_AGO, rows
 
@@ -29,16 +28,9 @@ WRITES = [route for route in ROUTES if route.method not in ("get", "head") and r
 EVERYBODYS = sorted({route.name for route in LISTS if getattr(route.view, "whose", "")})
 
 
-@pytest.fixture(scope="module")
-def standing_things(django_db_setup: None, django_db_blocker: Any) -> Iterator[Things]:
-    """Another merchant's, of the marketplace as far as its kind decides."""
-    with standing.rows(django_db_blocker, lambda: populate(factories.make_shop())) as made:
-        yield made
-
-
 @pytest.fixture
 def things(standing_things: Things, db: None, settings: Any) -> Things:
-    """The same, told at once."""
+    """Another merchant's, of the marketplace as far as its kind decides, told at once."""
     settings.AMOUNTS_LAG_SECONDS = 0
     return standing_things
 
