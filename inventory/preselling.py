@@ -1,6 +1,7 @@
 """Selling ahead (预售): units on order that a channel may sell before they are there.
 
-    ahead = max(0, Σ units on order for warehouses in use − what orders wait for − what carts and quotes hold of it)
+    ahead = max(0, Σ units on order for, or on their way to, warehouses in use
+                   − what orders wait for − what carts and quotes hold of it)
 
 Only what comes on a day that is known, from today on and within a year, counts. What orders wait for is told by the app
 above (`orders.stock.coming`), once a minute; the rest is read as it stands.
@@ -10,9 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 from django.db import connection
 
-from inventory.models import PurchaseState
+from inventory.models import IN_TRANSIT, PurchaseState
 from inventory.promising.expecting import LONGEST_WAIT
 from oms.common.copying import array
+from oms.common.states import listed
 from oms.common.transactions import require_transaction
 from oms.common.zones import CHINA
 
@@ -30,6 +32,14 @@ def ahead_sql(sku: str) -> str:
                 AND buying.state = '{PurchaseState.OPEN}'
                 AND coalesce(bought.expected_on, buying.expected_on)
                     BETWEEN {_TODAY} AND {_TODAY} + {LONGEST_WAIT.days}
+        ), 0)::bigint
+        + coalesce((
+            SELECT sum(moved.shipped - moved.received) FROM inventory_transferline moved
+            JOIN inventory_transfer moving ON moving.id = moved.transfer_id
+            JOIN inventory_warehouse target ON target.id = moving.target_id AND target.is_active
+            WHERE moved.sku_id = {sku} AND moved.received < moved.shipped
+                AND moving.state IN ({listed(IN_TRANSIT)})
+                AND moving.expected_on BETWEEN {_TODAY} AND {_TODAY} + {LONGEST_WAIT.days}
         ), 0)::bigint
         - coalesce((SELECT coming.awaited FROM inventory_cominggoods coming WHERE coming.sku_id = {sku}), 0)
         - coalesce((SELECT sum(kept.ahead) FROM inventory_stockholdline kept
@@ -77,6 +87,7 @@ def note(awaited: Mapping[int, int]) -> int:
             FROM unnest(%s::bigint[], %s::int[]) AS w(id, units)
             FULL JOIN (
                 SELECT DISTINCT sku_id AS id FROM inventory_purchaseorderline WHERE received < quantity
+                UNION SELECT sku_id FROM inventory_transferline WHERE received < shipped
                 UNION SELECT sku_id FROM inventory_cominggoods
             ) AS l ON l.id = w.id
             ORDER BY 1

@@ -104,7 +104,7 @@ class NotExpected(OmsError):
 
 
 def expected(warehouse_ids: Collection[int], sku_ids: Collection[int]) -> list[Expected]:
-    """What is on order and not there yet, the earliest first. The one place that says so: for quotes, too."""
+    """What is on order and not there yet, the earliest first; `incoming.expected` has what else comes."""
     day = Coalesce("expected_on", "order__expected_on")
     rows = (
         open_lines()

@@ -37,6 +37,7 @@ _TRANSFER = {
     "target": "POP01-WH2",
     "state": "shipped",
     "note": "For the sale in December",
+    "expected_on": "2026-11-29",
     "created_at": "2026-11-26T02:00:00Z",
     "lines": [{"sku": "P1095275", "quantity": 40, "shipped": 40, "received": 0}],
 }
@@ -88,6 +89,9 @@ class NewTransferSerializer(serializers.Serializer):
     source = LineField(max_length=32, help_text="One of the merchant's own, or one that keeps its goods.")
     target = LineField(max_length=32, help_text="Another of these.")
     note = LineField(max_length=200, required=False, allow_blank=True)
+    expected_on = serializers.DateField(
+        required=False, allow_null=True, help_text="When it should arrive; else the day of its lane, once it is sent."
+    )
     lines = NewMovedLineSerializer(many=True, allow_empty=False, max_length=MOST_LINES)
 
 
@@ -173,6 +177,7 @@ class TransfersView(_TransferScopedView):
             actor=self.merchant.code,
             note=body.get("note", ""),
             reference=body["reference"],
+            expected_on=body.get("expected_on"),
         )
         return self.shown(transfer, request, status.HTTP_201_CREATED)
 

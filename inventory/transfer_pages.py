@@ -70,7 +70,7 @@ class TransferForm(forms.ModelForm):
 
     class Meta:
         model = Transfer
-        fields = ("reference", "merchant", "source", "target", "note")
+        fields = ("reference", "merchant", "source", "target", "expected_on", "note")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -123,6 +123,21 @@ class _NoteForm(VersionForm):
     )
 
 
+class _DayForm(VersionForm):
+    expected_on = forms.DateField(
+        label=gettext_lazy("Arrives on"),
+        required=False,
+        widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
+        help_text=gettext_lazy(
+            "Units on their way may be sold ahead and promised by this day; without one they are not."
+        ),
+    )
+
+
+class _ShipForm(_DayForm, _NoteForm):
+    pass
+
+
 class _ReasonForm(VersionForm):
     reason = forms.CharField(label=gettext_lazy("reason"), max_length=200, widget=forms.TextInput(attrs=INPUT))
 
@@ -153,10 +168,30 @@ def _approve(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> st
 
 def _ship(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> str:
     transfer = transferring.ship(
-        transfer_id, actor=staff_actor_name(request), note=data["note"], version=data["version"]
+        transfer_id,
+        actor=staff_actor_name(request),
+        note=data["note"],
+        version=data["version"],
+        expected_on=data["expected_on"],
     )
     units = transfer.lines.aggregate(units=Sum("shipped"))["units"]
     return _("%(units)d units of %(reference)s are on their way.") % {"units": units, "reference": transfer.reference}
+
+
+def _expect(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> str:
+    told = {"actor": staff_actor_name(request), "version": data["version"]}
+    transfer = transferring.expect(transfer_id, data["expected_on"], **told)
+    if transfer.expected_on is None:
+        return _("Nobody knows when %(reference)s comes.") % {"reference": transfer.reference}
+    values = {"reference": transfer.reference, "day": transfer.expected_on.isoformat()}
+    return _("%(reference)s is expected on %(day)s.") % values
+
+
+def _day(transfer: Transfer) -> Mapping[str, Any]:
+    """The day that was said, else that of the lane for what leaves today."""
+    is_here = transfer.state == TransferState.APPROVED
+    usual = transferring.usual_day(transfer.source, transfer.target) if is_here else None
+    return {"expected_on": transfer.expected_on or usual}
 
 
 def _receive(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> str:
@@ -198,8 +233,8 @@ def _cancel(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> str
 _FITTING: Mapping[str, tuple[str, ...]] = {
     TransferState.DRAFT: ("approve", "cancel"),
     TransferState.APPROVED: ("ship", "cancel"),
-    TransferState.SHIPPED: ("receive", "close"),
-    TransferState.PARTLY_RECEIVED: ("receive", "close"),
+    TransferState.SHIPPED: ("receive", "expect", "close"),
+    TransferState.PARTLY_RECEIVED: ("receive", "expect", "close"),
     TransferState.CLOSED: ("receive",),
 }
 
@@ -213,7 +248,17 @@ class TransferAdmin(RowColumns, RowActions):
     inlines = (_Lines, _Steps)
     search_fields = ("reference", "lines__sku__code")
     search_help_text = gettext_lazy("Reference or SKU code")
-    list_display = ("reference", "state_label", "source", "target", "merchant", "units", "to_come", "created_at")
+    list_display = (
+        "reference",
+        "state_label",
+        "source",
+        "target",
+        "merchant",
+        "units",
+        "to_come",
+        "expected_on",
+        "created_at",
+    )
     list_select_related = ("merchant", "source", "target")
     list_filter = (
         ("state", ChoicesDropdownFilter),
@@ -236,11 +281,13 @@ class TransferAdmin(RowColumns, RowActions):
             SHIP,
             gettext_lazy("Send on its way"),
             _ship,
-            _NoteForm,
+            _ShipForm,
             tone="primary",
             icon="local_shipping",
             hint=gettext_lazy("What is set aside leaves the stock of the source and is in transit to the target."),
+            initial=_day,
         ),
+        RowAction("expect", SHIP, gettext_lazy("Say when it arrives"), _expect, _DayForm, icon="event", initial=_day),
         RowAction(
             "receive",
             RECEIVE,
@@ -266,8 +313,8 @@ class TransferAdmin(RowColumns, RowActions):
     def get_fields(self, request: HttpRequest, obj: Transfer | None = None) -> tuple[str, ...]:
         """What is asked for when it is new, and what it says then."""
         if obj is None:
-            return ("reference", "merchant", "source", "target", "rows", "note")
-        return ("reference", "state_label", "merchant", "source", "target", "note", "created_at")
+            return ("reference", "merchant", "source", "target", "expected_on", "rows", "note")
+        return ("reference", "state_label", "merchant", "source", "target", "expected_on", "note", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Transfer | None = None) -> tuple[str, ...]:
         """What was written does not change: another is written, or this one called off."""
@@ -290,6 +337,7 @@ class TransferAdmin(RowColumns, RowActions):
             actor=staff_actor_name(request),
             note=obj.note,
             reference=obj.reference,
+            expected_on=obj.expected_on,
         )
         obj.pk = made.pk
 

@@ -6,6 +6,7 @@ What arrives is booked by `inventory.transfer_arrivals`.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Sum, When
@@ -23,6 +24,7 @@ from inventory.models import (
     MovementNote,
     Reservation,
     Sku,
+    Speed,
     Stock,
     Transfer,
     TransferBatch,
@@ -31,6 +33,8 @@ from inventory.models import (
     TransferStep,
     Warehouse,
 )
+from inventory.promising import tables
+from inventory.promising.expecting import LONGEST_WAIT
 from inventory.reserving import Demand
 from oms.common.copying import next_ids
 from oms.common.errors import ChangedMeanwhile, FieldError, OmsError, WrongFields
@@ -75,18 +79,20 @@ def draft(
     actor: str,
     note: str = "",
     reference: str = "",
+    expected_on: date | None = None,
 ) -> Transfer:
-    """Write down that goods of one merchant are to go from the source to the target; nothing is set aside yet.
+    """Write down that goods of one merchant are to go from the source to the target, where they should arrive on
+    `expected_on` (None: see `ship`); nothing is set aside yet.
 
     The same reference of the merchant with the same contents again changes nothing; without one it gets one. Raises
     WrongFields for what cannot be moved, by row, and OtherContents where the reference stands for something else.
     """
-    if wrong := problems(source, target, lines):
+    if wrong := [*problems(source, target, lines), *_wrong_day(expected_on)]:
         raise WrongFields(wrong)
     found, is_new = Transfer.objects.get_or_create(
         reference=reference or new_reference(),
         merchant=lines[0].sku.merchant,
-        defaults={"source": source, "target": target, "note": note[:200]},
+        defaults={"source": source, "target": target, "note": note[:200], "expected_on": expected_on},
     )
     contents = sorted((line.sku.pk, line.units) for line in lines)
     if is_new:
@@ -178,12 +184,17 @@ def _lacking(transfer: Transfer, lines: Sequence[TransferLine]) -> str:
 
 
 @transaction.atomic
-def ship(transfer_id: int, *, actor: str, note: str = "", version: int | None = None) -> Transfer:
-    """Take what is set aside for it out of the source's stock; from now on that is in transit to the target.
+def ship(
+    transfer_id: int, *, actor: str, note: str = "", version: int | None = None, expected_on: date | None = None
+) -> Transfer:
+    """Take what is set aside for it out of the source's stock; from now on that is in transit to the target, where it
+    is expected on `expected_on`: else on the day that was said before, if it is to come, else on that of its lane.
 
-    Raises NotPossible where it is not approved, where a count took all its units away, or where a batch that is set
-    aside expired meanwhile; and ChangedMeanwhile as `approve` does.
+    Raises WrongFields for a day that is over or far away, NotPossible where it is not approved, where a count took all
+    its units away, or where a batch that is set aside expired meanwhile; and ChangedMeanwhile as `approve` does.
     """
+    if wrong := _wrong_day(expected_on):
+        raise WrongFields(wrong)
     transfer = _locked(transfer_id, (TransferState.APPROVED,), version)
     lines = list(transfer.lines.select_related("sku"))
     # Read under the locks of the stock: a count can take units away until then.
@@ -213,7 +224,38 @@ def ship(transfer_id: int, *, actor: str, note: str = "", version: int | None = 
         ]
     )
     transfer.ship()
+    said = transfer.expected_on if transfer.expected_on and not _wrong_day(transfer.expected_on) else None
+    transfer.expected_on = expected_on or said or usual_day(transfer.source, transfer.target)
     return _saved(transfer, TransferStep.Kind.SHIPPED, actor=actor, units=sum(promised.values()), note=note)
+
+
+def usual_day(source: Warehouse, target: Warehouse) -> date | None:
+    """The day on which goods that leave today should be there: by it 95 % of the lane's parcels by road are. None where
+    no lane is known."""
+    way = tables.current().way(source.region_id, target.region_id)
+    days = way.days[Speed.ECONOMY.value][1] if way is not None else None
+    return None if days is None else timezone.localdate(timezone=CHINA) + timedelta(days=days)
+
+
+def _wrong_day(expected_on: date | None) -> list[FieldError]:
+    """What is wrong with a day on which goods should arrive."""
+    today = timezone.localdate(timezone=CHINA)
+    if expected_on is None or today <= expected_on <= today + LONGEST_WAIT:
+        return []
+    return [FieldError("expected_on", "invalid", _("Give a day from today on, within a year."))]
+
+
+@transaction.atomic
+def expect(transfer_id: int, expected_on: date | None, *, actor: str, version: int | None = None) -> Transfer:
+    """Say when what is on its way should arrive; None: nobody knows any more, so it is promised to nobody.
+
+    Raises WrongFields as `ship` does, NotPossible where it is not on its way, and ChangedMeanwhile as `approve` does.
+    """
+    if wrong := _wrong_day(expected_on):
+        raise WrongFields(wrong)
+    transfer = _locked(transfer_id, IN_TRANSIT, version)
+    transfer.expected_on = expected_on
+    return _saved(transfer, TransferStep.Kind.EXPECTED, actor=actor, note=str(expected_on or "–"))
 
 
 @transaction.atomic
@@ -267,7 +309,7 @@ def _locked(transfer_id: int, states: Collection[TransferState], version: int | 
 
 
 def _saved(transfer: Transfer, step: TransferStep.Kind, *, actor: str, units: int = 0, note: str = "") -> Transfer:
-    transfer.save(update_fields=["state"])
+    transfer.save(update_fields=["state", "expected_on"])
     record(transfer, step, actor=actor, units=units, note=note)
     return Transfer.objects.get(pk=transfer.pk)
 
@@ -299,6 +341,18 @@ def give_way(stock_id: int, units: int, *, actor: str) -> int:
 def lines_in_transit() -> QuerySet[TransferLine]:
     """Lines of which something left its source and has not arrived."""
     return TransferLine.objects.filter(transfer__state__in=IN_TRANSIT, received__lt=F("shipped"))
+
+
+def expected(warehouse_ids: Collection[int], sku_ids: Collection[int]) -> list[purchasing.Expected]:
+    """What left its source and is on its way to these warehouses, the earliest first. One statement."""
+    rows = (
+        lines_in_transit()
+        .filter(transfer__target__in=warehouse_ids, sku__in=sku_ids)
+        .values_list("transfer__target_id", "sku_id", "transfer__expected_on")
+        .annotate(units=Sum(F("shipped") - F("received")))
+        .order_by(F("transfer__expected_on").asc(nulls_last=True), "transfer__target_id", "sku_id")
+    )
+    return [purchasing.Expected(*row) for row in rows]
 
 
 def in_transit(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:

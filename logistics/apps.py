@@ -31,10 +31,12 @@ class LogisticsConfig(AppConfig):
         from logistics.returning import following as returns
         from logistics.returning import kinds as of_pick_ups  # noqa: F401 - its events
         from logistics.virtual import messages, revealing, trouble  # noqa: F401 - their kinds of messages and tickets
+        from logistics.warehouses import serials
         from logistics.watching.robots import known  # noqa: F401 - they register their protocols
         from orders.asked import freight as freight_books
         from orders.asked import parcels, unseen
         from orders.intake import terms
+        from orders.returning import serials as of_returns
         from orders.returning import tracks
         from orders.reviewing import holds
 
@@ -45,6 +47,7 @@ class LogisticsConfig(AppConfig):
         forgetting.register()
         freight_books.register(freight)
         tracks.register(returns.Tracks())
+        of_returns.register(serials.sold)
         post_migrate.connect(_guard_printouts, sender=self)
         post_migrate.connect(_guard_codes, sender=self)
 

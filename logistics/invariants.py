@@ -54,6 +54,23 @@ _NEWEST_RECALLS = """
 
 INVARIANTS = (
     Invariant(
+        "returned_serials_were_sold_and_came_back_once",
+        "A serial number that came back is of a unit that was packed for the same order, and came back of it once.",
+        """
+        SELECT o.number, k.code, b.serial FROM orders_returnedserial b JOIN inventory_sku k ON k.id = b.sku_id
+        JOIN orders_returnline l ON l.id = b.line_id JOIN orders_returnrequest r ON r.id = l.return_request_id
+        JOIN orders_order o ON o.id = r.order_id
+        WHERE NOT EXISTS (
+            SELECT FROM logistics_unitserial u JOIN orders_suborderline sl ON sl.id = u.sub_order_line_id
+            JOIN orders_suborder s ON s.id = sl.sub_order_id
+            WHERE s.order_id = o.id AND (u.sku_id, u.serial) = (b.sku_id, b.serial))
+        OR EXISTS (
+            SELECT FROM orders_returnedserial x JOIN orders_returnline xl ON xl.id = x.line_id
+            JOIN orders_returnrequest xr ON xr.id = xl.return_request_id
+            WHERE x.id <> b.id AND (x.sku_id, x.serial) = (b.sku_id, b.serial) AND xr.order_id = o.id)
+        """,
+    ),
+    Invariant(
         "waybills_of_nobody_go_back",
         "A waybill that we bought for a parcel that will not leave is given back, where its account takes it.",
         f"""

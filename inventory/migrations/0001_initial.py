@@ -761,6 +761,7 @@ class Migration(FirstMigration):
                 ('reference', models.CharField(max_length=64, verbose_name='reference')),
                 ('state', django_fsm.FSMField(choices=[('draft', 'Draft'), ('approved', 'Set aside'), ('shipped', 'On its way'), ('partly_received', 'Received in part'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], db_default='draft', default='draft', max_length=50, verbose_name='state')),
                 ('note', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
+                ('expected_on', models.DateField(blank=True, help_text='When it should arrive; left empty, the day of its lane counts once it is sent.', null=True, verbose_name='expected on')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant')),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='from')),
@@ -851,7 +852,7 @@ class Migration(FirstMigration):
             name='TransferStep',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('drafted', 'Written'), ('approved', 'Approved, units set aside'), ('taken_away', 'Units set aside were not found by a count'), ('shipped', 'Sent on its way'), ('received', 'Goods received'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], max_length=12, verbose_name='what was done')),
+                ('kind', models.CharField(choices=[('drafted', 'Written'), ('approved', 'Approved, units set aside'), ('taken_away', 'Units set aside were not found by a count'), ('shipped', 'Sent on its way'), ('expected', 'Comes on another day'), ('received', 'Goods received'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], max_length=12, verbose_name='what was done')),
                 ('units', models.IntegerField(db_default=0, default=0, verbose_name='units')),
                 ('note', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
                 ('actor', models.CharField(blank=True, default='', max_length=80, verbose_name='actor')),
@@ -862,7 +863,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'step of a transfer',
                 'verbose_name_plural': 'steps of transfers',
                 'ordering': ['id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['drafted', 'approved', 'taken_away', 'shipped', 'received', 'closed', 'cancelled'])), name='transfer_step_is_known')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['drafted', 'approved', 'taken_away', 'shipped', 'expected', 'received', 'closed', 'cancelled'])), name='transfer_step_is_known')],
             },
         ),
         migrations.CreateModel(

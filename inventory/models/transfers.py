@@ -48,6 +48,12 @@ class Transfer(Versioned):
         _("state"), choices=TransferState.choices, default=TransferState.DRAFT, db_default=TransferState.DRAFT
     )
     note = models.CharField(_("note"), max_length=200, blank=True, default="")
+    expected_on = models.DateField(
+        _("expected on"),
+        null=True,
+        blank=True,
+        help_text=_("When it should arrive; left empty, the day of its lane counts once it is sent."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
@@ -165,6 +171,7 @@ class TransferStep(models.Model):
         APPROVED = "approved", pgettext_lazy("transfer step", "Approved, units set aside")
         TAKEN_AWAY = "taken_away", pgettext_lazy("transfer step", "Units set aside were not found by a count")
         SHIPPED = "shipped", pgettext_lazy("transfer step", "Sent on its way")
+        EXPECTED = "expected", pgettext_lazy("transfer step", "Comes on another day")
         RECEIVED = "received", pgettext_lazy("transfer step", "Goods received")
         CLOSED = "closed", pgettext_lazy("transfer step", "Closed")
         CANCELLED = "cancelled", pgettext_lazy("transfer step", "Cancelled")
@@ -183,7 +190,9 @@ class TransferStep(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(
-                    kind__in=["drafted", "approved", "taken_away", "shipped", "received", "closed", "cancelled"]
+                    kind__in=[
+                        *("drafted", "approved", "taken_away", "shipped", "expected", "received", "closed", "cancelled")
+                    ]
                 ),
                 name="transfer_step_is_known",
             ),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from django.db import connection
 
-from inventory import purchasing
+from inventory import incoming
 from inventory.availability import available_sql
 from inventory.cod import refusing_cod
 from inventory.models import Sku, StorageClass
@@ -119,7 +119,7 @@ class _Planning:
         lacking = {want.sku_id for wants in self.groups.values() for want in wants}
         if lacking:
             waiting = waited_for(lacking) if waited_for else {}
-            on_order = purchasing.expected(self.warehouses, lacking)
+            on_order = incoming.expected(self.warehouses, lacking)
             available: dict[tuple[int, int], int] = defaultdict(int)
             for day, units in expecting.arrivals(on_order, waiting, self.today):
                 for place, count in units.items():

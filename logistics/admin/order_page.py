@@ -24,7 +24,6 @@ from logistics.models import (
     WarehouseOrderLine,
     WarehouseOrderState,
 )
-from logistics.models.serials import MOST_OF_A_SERIAL
 from logistics.models.warehouse_order import GIVEN_UP
 from oms.common.desk.lists import YesFilter, one_of
 from oms.common.postgresql.tails import LONGEST_TAIL, Tail
@@ -33,6 +32,7 @@ from orders.admin.searching import CAP
 from orders.asked import panels
 from orders.asked.panels import Note, Remark
 from orders.models import Order
+from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 # What is no longer on its way needs no sentence at the top of the page: the sub-order's own says it.
 _SILENT = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.CANCELLED)
@@ -73,27 +73,32 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
     if not (works or shipments or deliveries or alerts):
         return None
     known = words.tables().words if shipments else {}
-    _add_serials(works)
+    in_parcels = _add_serials(works)
     return {
         "order_id": order.pk,
         "works": [{"row": work, "lines": list(work.lines.all()), "stop": stop_badge(work)} for work in works],
-        "shipments": [_describe(shipment, known) for shipment in shipments],
+        "shipments": [_describe(shipment, known, in_parcels.get(shipment.pk, ())) for shipment in shipments],
         "deliveries": deliveries,
         "alerts": [{"row": alert, "tone": LEVEL_TONES.get(alert.level, "muted")} for alert in alerts],
         "remarks": [*_alert_remarks(alerts), *_work_remarks(works), *_parcel_remarks(shipments)],
     }
 
 
-def _add_serials(works: Sequence[WarehouseOrder]) -> None:
-    """Put to each line the serial numbers that were told of its units. One statement, where a SKU has such numbers."""
+def _add_serials(works: Sequence[WarehouseOrder]) -> Mapping[int | None, Sequence[str]]:
+    """Put to each line the serial numbers that were told of its units, and return those of parcels (ids). One
+    statement, where a SKU has such numbers."""
     lines = [line for work in works for line in work.lines.all() if line.sub_order_line.order_line.sku.wants_serials]
     told: dict[tuple[int, int], list[str]] = defaultdict(list)
+    in_parcels: dict[int | None, list[str]] = defaultdict(list)
     if lines:
         rows = UnitSerial.objects.filter(warehouse_order__in=[work.pk for work in works]).order_by("pk")
-        for work, line_id, serial in rows.values_list("warehouse_order_id", "sub_order_line_id", "serial"):
+        columns = ("warehouse_order_id", "sub_order_line_id", "shipment_id", "serial")
+        for work, line_id, parcel, serial in rows.values_list(*columns):
             told[work, line_id].append(serial)
+            in_parcels[parcel].append(serial)
     for line in lines:
         line.told_serials = told[line.warehouse_order_id, line.sub_order_line_id]  # type: ignore[attr-defined]
+    return in_parcels
 
 
 def _works_of(order: Order) -> QuerySet[Any]:
@@ -106,7 +111,7 @@ def _with_articles(lines: QuerySet[Any]) -> QuerySet[Any]:
     return lines.select_related(*related).order_by("sub_order_line")
 
 
-def _describe(shipment: Shipment, known: Mapping[str, words.Words]) -> dict[str, Any]:
+def _describe(shipment: Shipment, known: Mapping[str, words.Words], serials: Sequence[str]) -> dict[str, Any]:
     scans = list(shipment.scans.all())
     for scan in scans[:MOST_SCANS]:
         word = words.word_of(scan, known)
@@ -114,6 +119,7 @@ def _describe(shipment: Shipment, known: Mapping[str, words.Words]) -> dict[str,
     return {
         "row": shipment,
         "lines": list(shipment.lines.all()),
+        "serials": serials,
         "scans": scans[:MOST_SCANS],
         "more": len(scans) - MOST_SCANS,
         "polling": getattr(shipment, "polling", None),

@@ -60,11 +60,19 @@ class ParcelActions(RowActions):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The columns, what it costs, and why it goes by its carrier."""
-        return [*super().get_fields(request, obj), "freight_words", "why_carrier"]
+        return [*super().get_fields(request, obj), "serial_words", "freight_words", "why_carrier"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """All of it."""
-        return [*super().get_readonly_fields(request, obj), "freight_words", "why_carrier"]
+        return [*super().get_readonly_fields(request, obj), "serial_words", "freight_words", "why_carrier"]
+
+    @display(description=gettext_lazy("serial numbers"))
+    def serial_words(self, parcel: Shipment) -> str:
+        """Those of the units in it, by SKU."""
+        told: dict[str, list[str]] = {}
+        for sku, serial in parcel.serials.order_by("pk").values_list("sku__code", "serial"):
+            told.setdefault(sku, []).append(serial)
+        return "; ".join(f"{sku}: {', '.join(serials)}" for sku, serials in sorted(told.items())) or "–"
 
     @display(description=gettext_lazy("freight"))
     def freight_words(self, parcel: Shipment) -> str:

@@ -265,10 +265,12 @@ class ReportsView(OrderScopedView):
 
 def _leaving(row: dict[str, Any]) -> Leaving:
     units: dict[str, int] = {}
+    serials: dict[str, list[str]] = {}
     for line in row.get("lines", ()):
         units[line["sku"]] = units.get(line["sku"], 0) + line["quantity"]
+        serials.setdefault(line["sku"], []).extend(line.get("serials", ()))
     said = {name: row[name] for name in ReportedParcelSerializer().fields if name in row and name != "lines"}
-    return Leaving(**{**said, "units": units})
+    return Leaving(**{**said, "units": units, "serials": {sku: told for sku, told in serials.items() if told}})
 
 
 class StopAnswerView(OrderScopedView):

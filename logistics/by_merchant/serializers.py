@@ -10,9 +10,11 @@ from inventory.models import Region, StorageClass, Warehouse
 from logistics.by_merchant import opening, shipping, works
 from logistics.by_merchant.speaker import PROTOCOL
 from logistics.models import Carrier, WarehouseOrder, WarehouseOrderLine
+from logistics.warehouses.notices import MOST_SERIALS
 from oms.common.door.api import LineField
 from oms.common.door.schema import ErrorSerializer
 from oms.merchants.models import Channel
+from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 WAREHOUSE = {
     "code": "ACME-WH1",
@@ -129,7 +131,7 @@ WORK = {
     "is_current": True,
     "asked_to_stop": False,
     "created_at": "2026-01-02T11:30:00+08:00",
-    "lines": [{"sku": "P1095275", "quantity": 2, "left_quantity": 0}],
+    "lines": [{"sku": "P1095275", "quantity": 2, "left_quantity": 0, "wants_serials": False}],
 }
 
 
@@ -137,10 +139,14 @@ class WorkLineSerializer(serializers.ModelSerializer):
     """Units that are to leave, and how many of them left."""
 
     sku = serializers.CharField(source="sub_order_line.order_line.sku.code")
+    wants_serials = serializers.BooleanField(
+        source="sub_order_line.order_line.sku.wants_serials",
+        help_text="Whether the report of what left has to name the serial number of each unit.",
+    )
 
     class Meta:
         model = WarehouseOrderLine
-        fields = ["sku", "quantity", "left_quantity"]
+        fields = ["sku", "quantity", "left_quantity", "wants_serials"]
 
 
 @extend_schema_serializer(examples=[OpenApiExample("To ship", WORK)])
@@ -171,6 +177,12 @@ class ParcelLineSerializer(serializers.Serializer):
 
     sku = LineField(max_length=64)
     quantity = serializers.IntegerField(min_value=1, max_value=1_000_000)
+    serials = serializers.ListField(
+        child=LineField(max_length=MOST_OF_A_SERIAL),
+        required=False,
+        max_length=MOST_SERIALS,
+        help_text="Of a SKU that has serial numbers: that of each unit.",
+    )
 
 
 class ReportedParcelSerializer(serializers.Serializer):

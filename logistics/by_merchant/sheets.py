@@ -20,6 +20,7 @@ from orders.actors import Actor
 from orders.intake import cells, importing
 from orders.intake.cells import NoValue
 from orders.intake.import_kinds import Column, Entry, ImportKind, Texts
+from orders.returning.serials import split
 
 # Whoever among staff may look at what these jobs hold.
 RIGHT = "logistics.view_warehouseorder"
@@ -48,6 +49,12 @@ SHIPPING_COLUMNS = (
     ),
     Column("sku", gettext_lazy("SKU code"), "商品编码 商家编码 货号 sku编码 sku skucode itemcode", "units"),
     Column("units", gettext_lazy("Units in the parcel"), "数量 发货数量 件数 quantity qty units", "units"),
+    Column(
+        "serials",
+        gettext_lazy("Serial numbers"),
+        "序列号 商品序列号 串号 SN SN码 序列码 serials serial serialnumber serialnumbers",
+        "serials",
+    ),
     Column("weight_g", gettext_lazy("weight (g)"), "重量 重量g 重量克 weight weightg grams", "weight_g"),
 )
 WAREHOUSE_COLUMNS = (
@@ -69,7 +76,7 @@ def read_shipping(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
     entries: dict[tuple[str, str, str], Entry] = {}
     for number, values in importing.filled(table, fields):
         key = (values.get("number", ""), values.get("carrier", ""), values.get("waybill", ""))
-        if key in entries and not values.get("sku"):
+        if key in entries and not values.get("sku") and not values.get("serials"):
             # The same once more, with nothing new in it: a row of its own, which is refused as such.
             key = (*key[:2], f"{key[2]} #{number}")
         entry = entries.setdefault(key, Entry(key[0], body=None))
@@ -81,7 +88,7 @@ def read_shipping(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
 
 
 def _read_parcel(entry: Entry) -> None:
-    first, units = entry.cells[0], dict[str, int]()
+    first, units, serials = entry.cells[0], dict[str, int](), dict[str, list[str]]()
     if not entry.key:
         entry.errors.append(FieldError("number", "required", _("This field is required.")))
     for values in entry.cells:
@@ -94,12 +101,14 @@ def _read_parcel(entry: Entry) -> None:
                 entry.errors.append(FieldError("units", "invalid", _("Give a whole number from 1 on.")))
             else:
                 units[sku] = units.get(sku, 0) + count
+        serials.setdefault(sku, []).extend(split(cells.plain(values.get("serials", ""))))
     weight = _whole(first.get("weight_g", "0"))
     if weight is None:
         entry.errors.append(FieldError("weight_g", "invalid", _("Give a whole number of grams.")))
     if not entry.errors:
         carrier, waybill = first.get("carrier", ""), cells.plain(first.get("waybill", ""))
-        entry.body = Leaving(entry.key.upper(), carrier, waybill, units, weight or 0)
+        named = {sku: told for sku, told in serials.items() if told}
+        entry.body = Leaving(entry.key.upper(), carrier, waybill, units, weight or 0, serials=named)
 
 
 def _whole(text: str) -> int | None:

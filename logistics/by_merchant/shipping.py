@@ -7,12 +7,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from zlib import crc32
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from logistics.by_merchant import kinds, telling, works
+from logistics.by_merchant import kinds, naming, telling, works
 from logistics.models import Carrier, Shipment, ShipmentState, WarehouseOrderState
 from logistics.models.warehouse_order import NOT_GONE
 from logistics.printing import choosing
@@ -39,6 +40,7 @@ class Leaving:
 
     `units` by SKU code; empty: all that is in no other parcel. Without carrier and waybill the parcels go with the
     waybills that they have. `is_last`: what is in no parcel will not leave at all. `weight_g`: 0 where nobody weighed.
+    `serials` by SKU code, of SKUs that have serial numbers; the code may be empty where the order has one such SKU.
     """
 
     number: str
@@ -47,16 +49,19 @@ class Leaving:
     units: Mapping[str, int] = field(default_factory=dict)
     weight_g: int = 0
     is_last: bool = False
+    serials: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a parcel; `errors` say why it was refused. `is_known`: it was reported before, word for word."""
+    """What came of a parcel; `errors` say why it was refused. `is_known`: it was reported before, word for word.
+    `serials` are the serial numbers of its units, by SKU code."""
 
     leaving: Leaving
     errors: list[FieldError] = field(default_factory=list)
     is_known: bool = False
     work_id: int | None = None
+    serials: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def is_done(self) -> bool:
@@ -69,12 +74,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
     """Units of a SKU in a warehouse order, and how many of them are in no parcel that left."""
 
     line: int
     sku: str
     here: int
+    sku_id: int
+    wants_serials: bool
 
 
 @transaction.atomic
@@ -94,9 +101,9 @@ def ship(
     outcomes = [Outcome(one) for one in leaving]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_REPORTING, merchant.pk])
-        labels = {crc32(one.waybill.encode()) % _LOCKS for one in leaving if one.waybill}
+        shares = {crc32(one.waybill.encode()) % _LOCKS for one in leaving if one.waybill}
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, label) FROM unnest(%s::int[]) AS l(label)", [_LABELLING, sorted(labels)]
+            "SELECT pg_advisory_xact_lock(%s, label) FROM unnest(%s::int[]) AS l(label)", [_LABELLING, sorted(shares)]
         )
     carriers = _carriers(outcomes)
     _find(merchant, outcomes)
@@ -104,11 +111,14 @@ def ship(
     works.lock_orders(found)
     held = locking.lock(found)
     _refuse_by_state(outcomes, held, all_the_same)
-    _refuse_taken_waybills(outcomes, held, carriers)
-    _refuse_wrong_units(outcomes, _lines_here(found))
+    labels = _labels(held)
+    _refuse_taken_waybills(outcomes, held, carriers, labels)
+    lines_here = _lines_here(found)
+    _refuse_wrong_units(outcomes, lines_here)
+    naming.read(_by_work(outcomes), lines_here, all_the_same=all_the_same)
     _refuse_together(outcomes)
     if not is_rehearsal:
-        _report(outcomes, held, carriers, actor)
+        _report(outcomes, held, carriers, labels, actor)
     return outcomes
 
 
@@ -174,7 +184,25 @@ def _waybills_that_left(work_ids: Collection[int]) -> Mapping[int, set[str]]:
     return found
 
 
-def _refuse_taken_waybills(outcomes: Sequence[Outcome], held: Mapping[int, Work], carriers: Mapping[str, str]) -> None:
+def _labels(held: Collection[int]) -> Mapping[int, list[tuple[str, str]]]:
+    """Carrier (code) and waybill of the parcels that are still here, by warehouse order."""
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    parcels = Shipment.objects.filter(warehouse_order__in=list(held), waybill_number__isnull=False, left_at=None)
+    for key, carrier, waybill in (
+        parcels.exclude(state=ShipmentState.CANCELLED)
+        .order_by("pk")
+        .values_list("warehouse_order_id", "carrier__code", "waybill_number")
+    ):
+        found[key or 0].append((carrier or "", waybill or ""))
+    return found
+
+
+def _refuse_taken_waybills(
+    outcomes: Sequence[Outcome],
+    held: Mapping[int, Work],
+    carriers: Mapping[str, str],
+    labels: Mapping[int, Sequence[tuple[str, str]]],
+) -> None:
     """A waybill is one parcel's: not another's here, nor of any order before. Without one, the parcels have theirs."""
     named = [one for one in outcomes if one.leaving.waybill]
     times = Counter((carriers.get(one.leaving.carrier.casefold()), one.leaving.waybill) for one in named)
@@ -185,29 +213,27 @@ def _refuse_taken_waybills(outcomes: Sequence[Outcome], held: Mapping[int, Work]
         (code, waybill): key
         for code, waybill, key in others.values_list("carrier__code", "waybill_number", "warehouse_order_id")
     }
-    labelled = set(
-        Shipment.objects.filter(warehouse_order__in=list(held), waybill_number__isnull=False, left_at=None)
-        .exclude(state=ShipmentState.CANCELLED)
-        .values_list("warehouse_order_id", flat=True)
-    )
     for one in outcomes:
         label = (carriers.get(one.leaving.carrier.casefold()), one.leaving.waybill)
         if not one.leaving.waybill:
-            if one.work_id in held and not one.leaving.carrier and one.work_id not in labelled:
+            if one.work_id in held and not one.leaving.carrier and one.work_id not in labels:
                 one.refuse("waybill", "required", _("Give carrier and waybill: the parcel has none yet."))
+            elif one.leaving.serials and len(labels.get(one.work_id or 0, ())) > 1:
+                text = _("Give carrier and waybill: say in which parcel each unit with a serial number is.")
+                one.refuse("waybill", "required", text)
         elif times[label] > 1:
             one.refuse("waybill", "waybill_twice", _("The waybill stands in the list twice."))
         elif label in owners and owners[label] != one.work_id:
             one.refuse("waybill", "waybill_taken", _("The waybill is that of another parcel."))
 
 
-def _lines_here(work_ids: Collection[int]) -> Mapping[int, Sequence[_Line]]:
+def _lines_here(work_ids: Collection[int]) -> Mapping[int, Sequence[Line]]:
     """The lines of warehouse orders (by id) with the units that are still here."""
-    found: dict[int, list[_Line]] = defaultdict(list)
+    found: dict[int, list[Line]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT wl.warehouse_order_id, l.id, k.code, wl.quantity - wl.left_quantity
+            SELECT wl.warehouse_order_id, l.id, k.code, wl.quantity - wl.left_quantity, k.id, k.wants_serials
             FROM logistics_warehouseorderline wl JOIN orders_suborderline l ON l.id = wl.sub_order_line_id
             JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
             WHERE wl.warehouse_order_id = ANY(%s::bigint[]) ORDER BY wl.warehouse_order_id, l.id
@@ -215,7 +241,7 @@ def _lines_here(work_ids: Collection[int]) -> Mapping[int, Sequence[_Line]]:
             [array(work_ids)],
         )
         for key, *line in cursor.fetchall():
-            found[key].append(_Line(*line))
+            found[key].append(Line(*line))
     return found
 
 
@@ -227,7 +253,7 @@ def _by_work(outcomes: Sequence[Outcome]) -> Mapping[int, list[Outcome]]:
     return found
 
 
-def _refuse_wrong_units(outcomes: Sequence[Outcome], lines: Mapping[int, Sequence[_Line]]) -> None:
+def _refuse_wrong_units(outcomes: Sequence[Outcome], lines: Mapping[int, Sequence[Line]]) -> None:
     """Refuse SKUs that are not in the order, more units than are here, and several parcels that do not say what they
     hold."""
     for work_id, rows in _by_work(outcomes).items():
@@ -258,13 +284,24 @@ def _refuse_together(outcomes: Sequence[Outcome]) -> None:
                     one.refuse("number", "another_is_wrong", _("Another parcel of this order is wrong: none is taken."))
 
 
-def _report(outcomes: Sequence[Outcome], held: Mapping[int, Work], carriers: Mapping[str, str], actor: Actor) -> None:
+def _report(
+    outcomes: Sequence[Outcome],
+    held: Mapping[int, Work],
+    carriers: Mapping[str, str],
+    labels: Mapping[int, Sequence[tuple[str, str]]],
+    actor: Actor,
+) -> None:
     """Store what left as facts of the warehouses, and note on the timelines who said so."""
     done = {key: rows for key, rows in _by_work(outcomes).items() if not any(one.errors for one in rows)}
     lines = _lines_here(done)
     told = []
     for key, rows in done.items():
-        parcels = [_parcel(one.leaving, lines[key], carriers) for one in rows if one.leaving.waybill]
+        parcels = [
+            _parcel(one, lines[key], (carriers[one.leaving.carrier.casefold()], one.leaving.waybill))
+            for one in rows
+            if one.leaving.waybill
+        ]
+        parcels += [_parcel(one, lines[key], labels[key][0]) for one in rows if one.serials and not one.leaving.waybill]
         everything = all(not one.leaving.units for one in rows) or _takes_all(rows, lines[key])
         is_final = everything or any(one.leaving.is_last for one in rows)
         names = ",".join(sorted(one.leaving.waybill for one in rows)) or "as labelled"
@@ -287,7 +324,7 @@ def _report(outcomes: Sequence[Outcome], held: Mapping[int, Work], carriers: Map
     )
 
 
-def _takes_all(rows: Sequence[Outcome], lines: Sequence[_Line]) -> bool:
+def _takes_all(rows: Sequence[Outcome], lines: Sequence[Line]) -> bool:
     wanted: Counter[str] = Counter()
     for one in rows:
         wanted.update(one.leaving.units)
@@ -297,15 +334,26 @@ def _takes_all(rows: Sequence[Outcome], lines: Sequence[_Line]) -> bool:
     return all(wanted[sku] >= units for sku, units in here.items())
 
 
-def _parcel(leaving: Leaving, lines: Sequence[_Line], carriers: Mapping[str, str]) -> dict[str, object]:
+def _parcel(one: Outcome, lines: Sequence[Line], label: tuple[str, str]) -> dict[str, object]:
     """The parcel as a warehouse's notice says it: units by SKU are those of its lines, in their order."""
     told: list[dict[str, object]] = [
-        {"line": "", "sku": sku, "quantity": units} for sku, units in leaving.units.items() if units
+        {"line": "", "sku": sku, "quantity": units, "serials": one.serials.get(sku, [])}
+        for sku, units in one.leaving.units.items()
+        if units
     ]
-    parcel: dict[str, object] = {
-        "carrier": carriers[leaving.carrier.casefold()],
-        "waybill": leaving.waybill,
-        "weight_g": leaving.weight_g,
-        "lines": told or [{"line": str(line.line), "quantity": line.here} for line in lines if line.here],
+    named = {sku: iter(serials) for sku, serials in one.serials.items()}
+    return {
+        "carrier": label[0],
+        "waybill": label[1],
+        "weight_g": one.leaving.weight_g,
+        "lines": told
+        or [
+            {
+                "line": str(line.line),
+                "quantity": line.here,
+                "serials": [*islice(named.get(line.sku, iter(())), line.here)],
+            }
+            for line in lines
+            if line.here
+        ],
     }
-    return parcel

@@ -16,14 +16,18 @@ from orders.models import Order
 from orders.telling import timeline
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Goods:
-    """Units of a SKU in a warehouse order: asked for, and still here."""
+    """Units of a SKU in a warehouse order: asked for, and still here; and whether each has a serial number. What was
+    typed of them in a form that is shown again."""
 
     sku: str
     name: str
     quantity: int
     here: int
+    wants_serials: bool
+    typed_units: str = ""
+    typed_serials: str = ""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,11 @@ class Shown:
     def summary(self) -> str:
         """The goods in one line."""
         return ", ".join(f"{one.sku} × {one.quantity}" for one in self.goods)
+
+    @property
+    def wants_serials(self) -> bool:
+        """Whether units that are here have serial numbers."""
+        return any(one.wants_serials and one.here for one in self.goods)
 
     @property
     def labelled(self) -> list[Shipment]:
@@ -77,7 +86,8 @@ def read(work_ids: Collection[int]) -> Mapping[int, Shown]:
             found[key] = Shown(part, order, mask_name(name), mask_phone(phone), region, remark, ship_by)
         cursor.execute(
             """
-            SELECT wl.warehouse_order_id, k.code, ol.name, wl.quantity, wl.quantity - wl.left_quantity
+            SELECT wl.warehouse_order_id, k.code, ol.name, wl.quantity, wl.quantity - wl.left_quantity,
+                k.wants_serials
             FROM logistics_warehouseorderline wl JOIN orders_suborderline l ON l.id = wl.sub_order_line_id
             JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
             WHERE wl.warehouse_order_id = ANY(%s::bigint[]) ORDER BY wl.warehouse_order_id, l.id

@@ -27,11 +27,12 @@ from logistics.floor.trouble import (
     WrongUnit,
 )
 from logistics.models import DropReason, PickTask, PickTaskLine
-from logistics.models.serials import MOST_OF_A_SERIAL
 from logistics.printing import choosing
+from logistics.warehouses import serials
 from logistics.warehouses.notices import Notice
 from oms.common import tickets
 from oms.common.copying import array
+from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 MOST_UNITS_OF_A_SCAN = 1000
 
@@ -141,11 +142,11 @@ def scan(task_id: int, code: str) -> Wanted:
 
     Raises WrongUnit, ExtraUnit, SerialsMissing and WrongSerial, and NotNow where the parcel must not be packed.
     """
-    _lock(task_id)
+    task = _lock(task_id)
     lines = wanted(task_id)
     waiting = next((line for line in lines if line.serials_missing), None)
     if waiting is not None:
-        return _scan_serial(task_id, lines, waiting, code.strip())
+        return _scan_serial(task, lines, waiting, code.strip())
     units, code = _units(code.strip())
     fitting = _fitting(lines, code)
     if not fitting:
@@ -176,7 +177,7 @@ def _fitting(lines: Sequence[Wanted], code: str) -> list[Wanted]:
     return [line for line in lines if line.sku_id in skus]
 
 
-def _scan_serial(task_id: int, lines: Sequence[Wanted], line: Wanted, serial: str) -> Wanted:
+def _scan_serial(task: PickTask, lines: Sequence[Wanted], line: Wanted, serial: str) -> Wanted:
     """Note the serial number of the unit that was scanned last."""
     if not serial or len(serial) > MOST_OF_A_SERIAL:
         text = _("A serial number has 1 to %(most)d characters.")
@@ -185,7 +186,11 @@ def _scan_serial(task_id: int, lines: Sequence[Wanted], line: Wanted, serial: st
         raise SerialsMissing(_("Scan the serial number of %(name)s first.") % {"name": line.name}, attr="code")
     if any(serial in other.serials for other in lines if other.sku_id == line.sku_id):
         raise WrongSerial(_("%(serial)s was scanned before.") % {"serial": serial}, attr="code")
-    PickTaskLine.objects.filter(task=task_id, sub_order_line=int(line.line)).update(serials=[*line.serials, serial])
+    elsewhere = serials.taken([(line.sku_id, serial)], but=[task.warehouse_order_id])
+    if number := elsewhere.get((line.sku_id, serial)):
+        text = _("%(serial)s is the unit of another parcel, %(number)s.")
+        raise WrongSerial(text % {"serial": serial, "number": number}, attr="code")
+    PickTaskLine.objects.filter(task=task, sub_order_line=int(line.line)).update(serials=[*line.serials, serial])
     return line
 
 

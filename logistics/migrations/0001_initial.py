@@ -1037,6 +1037,7 @@ class Migration(FirstMigration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('serial', models.CharField(max_length=64, verbose_name='serial number')),
                 ('told_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='told at')),
+                ('shipment', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='serials', to='logistics.shipment', verbose_name='shipment')),
                 ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
                 ('sub_order_line', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='serials', to='orders.suborderline', verbose_name='sub-order line')),
                 ('warehouse_order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='serials', to='logistics.warehouseorder', verbose_name='warehouse order')),

@@ -6,14 +6,15 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import Sku
+from logistics.models.shipment import Shipment
 from logistics.models.warehouse_order import WarehouseOrder
 from orders.models import SubOrderLine
-
-MOST_OF_A_SERIAL = 64
+from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 
 class UnitSerial(models.Model):
     """A unit, by its serial number (序列号), that a warehouse packed for a line; of SKUs that have such numbers.
+    Without a shipment nobody said in which parcel it is.
 
     What a warehouse says is written down, also where it cannot be: the same number twice opens a ticket.
     """
@@ -27,6 +28,9 @@ class UnitSerial(models.Model):
     )
     sub_order_line = models.ForeignKey(
         SubOrderLine, verbose_name=_("sub-order line"), on_delete=models.PROTECT, related_name="serials"
+    )
+    shipment = models.ForeignKey(
+        Shipment, verbose_name=_("shipment"), null=True, blank=True, on_delete=models.PROTECT, related_name="serials"
     )
     sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.PROTECT, related_name="+", db_index=False)
     serial = models.CharField(_("serial number"), max_length=MOST_OF_A_SERIAL)

@@ -42,7 +42,8 @@ class Box:
 class Packing:
     """The parcels of one warehouse order; `asked` are its units by sub-order line, `skus` its lines by SKU code.
 
-    `leaving` are those that reports say left, `surplus` units by line that left beyond what was asked for.
+    `leaving` are those that reports say left, `surplus` units by line that left beyond what was asked for, `serials`
+    the serial numbers of units by line, each with the parcel that it was told of.
     """
 
     asked: Mapping[int, int]
@@ -51,12 +52,14 @@ class Packing:
     surplus: dict[int, int] = field(default_factory=dict)
     troubles: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     skus: dict[str, list[int]] = field(default_factory=dict)
+    serials: list[tuple[int, str, Box | None]] = field(default_factory=list)
 
     def take(self, parcels: Sequence[ReportedParcel], *, leaves: bool) -> None:
         """Take a report into account: parcels, and whether they left."""
         for box in self.boxes:
             box.is_matched = False
         found = list(self._matched(parcels))
+        self._note_serials(parcels, {id(parcel): box for parcel, box in found})
         before = [dict(box.units) for _parcel, box in found]
         told = [(parcel, box) for parcel, box in found if parcel.lines and not box.has_left]
         for _parcel, box in told:
@@ -146,6 +149,13 @@ class Packing:
                 self.surplus[lines[-1]] = self.surplus.get(lines[-1], 0) + left
         if unknown:
             self.troubles.append(("unknown_line", {"lines": ", ".join(unknown)}))
+
+    def _note_serials(self, parcels: Sequence[ReportedParcel], boxes: Mapping[int, Box]) -> None:
+        for parcel in parcels:
+            for line in parcel.lines:
+                meant = self.meant(line) if line.serials else ()
+                named = (serial.strip() for serial in line.serials if meant)
+                self.serials += [(meant[0], serial, boxes.get(id(parcel))) for serial in named if serial]
 
     def meant(self, told: ReportedLine) -> Sequence[int]:
         """The line that is named, or else those of the SKU."""

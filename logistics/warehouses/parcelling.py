@@ -42,9 +42,9 @@ def take(reports: Mapping[int, Reports], works: Mapping[int, Work]) -> Parcelled
         for parcels, leaves in told:
             packings[key].take(parcels, leaves=leaves)
     _refuse_shared_waybills(packings)
-    for key, troubles in serials.note(reports, packings).items():
-        packings[key].troubles += troubles
     _write(packings, works)
+    for key, troubles in serials.note(packings).items():
+        packings[key].troubles += troubles
     for key, packing in packings.items():
         done.leaving += [box.id for box in packing.leaving if box.id is not None and box.exists]
         done.surplus[key] = packing.surplus

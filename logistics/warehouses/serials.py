@@ -1,49 +1,81 @@
-"""Writing down the serial numbers of units that warehouses packed."""
+"""Serial numbers of units: written down as warehouses tell them, and asked for before one is sent a second time."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.db import connection
 
-from logistics.warehouses.packing import Packing, Reports
+from logistics.models import WarehouseOrderState
+from logistics.warehouses.packing import Packing
 from oms.common.copying import array, text_array
+from oms.common.states import listed
+from orders.models.return_request import RESTOCKED
+
+# Whether a unit of line `{line}` with the number of row `{unit}` came back: inspection named it; or did not name all
+# that came of the line, so that it may be one of those.
+_CAME_BACK = f"""(
+    EXISTS (
+        SELECT FROM orders_returnedserial back JOIN orders_returnline rl ON rl.id = back.line_id
+        JOIN orders_suborderline bl ON bl.id = rl.sub_order_line_id
+        JOIN orders_suborder bs ON bs.id = bl.sub_order_id
+        JOIN orders_suborderline ml ON ml.id = {{unit}}.sub_order_line_id
+        JOIN orders_suborder ms ON ms.id = ml.sub_order_id
+        WHERE back.serial = {{unit}}.serial AND back.sku_id = {{unit}}.sku_id AND bs.order_id = ms.order_id
+    ) OR (
+        SELECT coalesce(sum(f.quantity), 0) FROM orders_returnfinding f JOIN orders_returnline rl ON rl.id = f.line_id
+        WHERE rl.sub_order_line_id = {{unit}}.sub_order_line_id AND f.found IN ({listed(RESTOCKED)})
+    ) > (
+        SELECT count(*) FROM orders_returnedserial back JOIN orders_returnline rl ON rl.id = back.line_id
+        WHERE rl.sub_order_line_id = {{unit}}.sub_order_line_id
+    ))
+"""
+_HAS_LEFT = """(
+    before.shipped_at IS NOT NULL
+    OR EXISTS (SELECT FROM logistics_shipment h WHERE h.id = other.shipment_id AND h.left_at IS NOT NULL))
+"""
 
 
-def note(reports: Mapping[int, Reports], packings: Mapping[int, Packing]) -> Mapping[int, list[tuple[str, Any]]]:
-    """Write what reports tell of the SKUs that have serial numbers, once each; returns the troubles (reason, values) by
-    warehouse order: a number under which a unit left before. Nothing is asked where no number is told, else two
-    statements."""
-    told = list(_told(reports, packings))
+def note(packings: Mapping[int, Packing]) -> Mapping[int, list[tuple[str, Any]]]:
+    """Write what reports told of the SKUs that have serial numbers, once each, with their parcels, which are written;
+    returns the troubles (reason, values) by warehouse order: a number under which a unit left before and did not come
+    back. Nothing is asked where no number is told, else two statements."""
+    told = [
+        (key, line, serial, box.id if box is not None and box.exists else None)
+        for key, packing in packings.items()
+        for line, serial, box in packing.serials
+    ]
     if not told:
         return {}
-    works, lines, serials = zip(*told, strict=True)
+    works, lines, serials, parcels = zip(*told, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO logistics_unitserial (warehouse_order_id, sub_order_line_id, sku_id, serial)
-            SELECT DISTINCT ON (told.work, k.id, told.serial) told.work, l.id, k.id, told.serial
-            FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS told(work, line, serial)
+            INSERT INTO logistics_unitserial AS u (warehouse_order_id, sub_order_line_id, sku_id, serial, shipment_id)
+            SELECT DISTINCT ON (told.work, k.id, told.serial) told.work, l.id, k.id, told.serial, told.parcel
+            FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[]) AS told(work, line, serial, parcel)
             JOIN orders_suborderline l ON l.id = told.line
             JOIN orders_orderline ol ON ol.id = l.order_line_id
             JOIN inventory_sku k ON k.id = ol.sku_id AND k.wants_serials
             ORDER BY told.work, k.id, told.serial, l.id
-            ON CONFLICT (warehouse_order_id, sku_id, serial) DO NOTHING RETURNING id
+            ON CONFLICT (warehouse_order_id, sku_id, serial)
+                DO UPDATE SET shipment_id = coalesce(EXCLUDED.shipment_id, u.shipment_id)
+            RETURNING id, xmax = 0
             """,
-            [array(works), array(lines), text_array(serials)],
+            [array(works), array(lines), text_array(serials), array(parcels)],
         )
-        new = [key for (key,) in cursor.fetchall()]
+        new = [key for key, is_new in cursor.fetchall() if is_new]
         if not new:
             return {}
         cursor.execute(
-            """
+            f"""
             SELECT mine.warehouse_order_id, k.code, mine.serial, max(before.number)
             FROM logistics_unitserial mine JOIN inventory_sku k ON k.id = mine.sku_id
             JOIN logistics_unitserial other ON (other.serial, other.sku_id) = (mine.serial, mine.sku_id)
                 AND other.warehouse_order_id <> mine.warehouse_order_id
-            JOIN logistics_warehouseorder before ON before.id = other.warehouse_order_id
-                AND before.shipped_at IS NOT NULL
-            WHERE mine.id = ANY(%s::bigint[]) GROUP BY mine.id, k.code ORDER BY mine.id
+            JOIN logistics_warehouseorder before ON before.id = other.warehouse_order_id AND {_HAS_LEFT}
+            WHERE mine.id = ANY(%s::bigint[]) AND NOT {_CAME_BACK.format(unit="other")}
+            GROUP BY mine.id, k.code ORDER BY mine.id
             """,
             [array(new)],
         )
@@ -53,12 +85,61 @@ def note(reports: Mapping[int, Reports], packings: Mapping[int, Packing]) -> Map
     return troubles
 
 
-def _told(reports: Mapping[int, Reports], packings: Mapping[int, Packing]) -> Iterator[tuple[int, int, str]]:
-    """Warehouse order, line and number of each unit that is named."""
-    for key, told in reports.items():
-        for parcels, _leaves in told:
-            for line in (line for parcel in parcels for line in parcel.lines):
-                meant = packings[key].meant(line) if line.serials else ()
-                for serial in line.serials if meant else ():
-                    if serial.strip():
-                        yield key, meant[0], serial.strip()
+def taken(units: Iterable[tuple[int, str]], *, but: Collection[int]) -> dict[tuple[int, str], str]:
+    """Those of the units (SKU id, serial number) that left and did not come back, or are packed or being checked for
+    another parcel, with the number of that warehouse order; what is packed of the warehouse orders `but` (ids) does not
+    count. Who asks keeps others from naming the same units until its transaction ends. Two statements; none for
+    no units."""
+    wanted = sorted(set(units))
+    if not wanted:
+        return {}
+    skus, serials = zip(*wanted, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT pg_advisory_xact_lock(hashtextextended('serial:' || w.sku || ':' || w.serial, 0))
+            FROM (SELECT * FROM unnest(%s::bigint[], %s::text[]) AS w(sku, serial) ORDER BY 1, 2) AS w
+            """,
+            [array(skus), text_array(serials)],
+        )
+        cursor.execute(
+            f"""
+            SELECT w.sku, w.serial, max(before.number)
+            FROM unnest(%(skus)s::bigint[], %(serials)s::text[]) AS w(sku, serial)
+            JOIN logistics_unitserial other ON (other.serial, other.sku_id) = (w.serial, w.sku)
+            JOIN logistics_warehouseorder before ON before.id = other.warehouse_order_id
+            WHERE before.id <> ALL(%(but)s::bigint[])
+                AND before.is_current AND before.state = '{WarehouseOrderState.PACKED}'
+                OR {_HAS_LEFT} AND NOT {_CAME_BACK.format(unit="other")}
+            GROUP BY w.sku, w.serial
+            UNION ALL
+            SELECT w.sku, w.serial, max(before.number)
+            FROM unnest(%(skus)s::bigint[], %(serials)s::text[]) AS w(sku, serial)
+            JOIN logistics_picktaskline p ON p.serials @> ARRAY[w.serial]::varchar[]
+            JOIN logistics_picktask t ON t.id = p.task_id AND t.checked_at IS NULL AND t.dropped_at IS NULL
+            JOIN orders_suborderline l ON l.id = p.sub_order_line_id
+            JOIN orders_orderline ol ON ol.id = l.order_line_id AND ol.sku_id = w.sku
+            JOIN logistics_warehouseorder before ON before.id = t.warehouse_order_id
+            WHERE before.id <> ALL(%(but)s::bigint[])
+            GROUP BY w.sku, w.serial
+            """,
+            {"skus": array(skus), "serials": text_array(serials), "but": array(but)},
+        )
+        return {(sku, serial): number for sku, serial, number in cursor.fetchall()}
+
+
+def sold(order_id: int) -> dict[int, set[str]]:
+    """The serial numbers of units that were packed for the order, by SKU (id). One statement."""
+    found: dict[int, set[str]] = defaultdict(set)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT u.sku_id, u.serial FROM logistics_unitserial u
+            JOIN orders_suborderline l ON l.id = u.sub_order_line_id
+            JOIN orders_suborder s ON s.id = l.sub_order_id WHERE s.order_id = %s
+            """,
+            [order_id],
+        )
+        for sku, serial in cursor.fetchall():
+            found[sku].add(serial)
+    return found

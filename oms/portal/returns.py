@@ -267,7 +267,7 @@ def inspect_view(request: HttpRequest, row_id: int) -> HttpResponse:
     """Say of each unit in a warehouse of one's own what it was found to be."""
 
     def do(data: dict[str, Any]) -> str:
-        told = {"note": data["note"], "files": data["photos"], "version": data["version"]}
+        told = {"note": data["note"], "files": data["photos"], "version": data["version"], "named": data["serials"]}
         row = inspecting.inspect(row_id, data["findings"], actor=actor_of(request), **told)
         return _("Return %(number)s: %(state)s.") % {"number": row.number, "state": row.get_state_display()}
 

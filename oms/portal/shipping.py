@@ -30,8 +30,11 @@ from oms.common.templatetags.staff import badge, moment_text, state_badge
 from oms.merchant_admin import OwnPages, actor_of, merchant_of, site
 from oms.merchants.models import Merchant
 from oms.portal import imports, recipients
+from orders.returning.serials import split
 
 SHIP = "portal.ship"
+# Characters of serial numbers in one field.
+_MOST_TYPED = 20_000
 _LIST = "merchant:logistics_warehouseorder_changelist"
 
 
@@ -264,6 +267,9 @@ class OwnWorks(OwnPages, RowActions):
             (outcome,) = shipping.ship(_own(request), [leaving], actor=actor_of(request), all_the_same=is_meant)
             error = " ".join(one.detail for one in outcome.errors)
         if error:
+            for one in shown.goods:
+                one.typed_units = request.POST.get(f"units-{one.sku}", str(one.here))[:7]
+                one.typed_serials = request.POST.get(f"serials-{one.sku}", "")[:_MOST_TYPED]
             again = {"typed": request.POST, "error": error, "title": number}
             context = {**again, "shown": shown, "carriers": showing.carriers(), "page": page, "row_id": row_id}
             return self._page(request, "portal/ship_one.html", context, 409)
@@ -284,7 +290,10 @@ class OwnWorks(OwnPages, RowActions):
         done, wrong = 0, dict[int, str]()
         if posted:
             filled = [row for row in rows if any(typed[row.pk].values()) or shown[row.pk].labelled]
-            leaving = [Leaving(row.number, typed[row.pk]["carrier"], typed[row.pk]["waybill"]) for row in filled]
+            leaving = [
+                Leaving(row.number, said["carrier"], said["waybill"], serials=_serials(said["serials"]))
+                for row, said in ((row, typed[row.pk]) for row in filled)
+            ]
             outcomes = shipping.ship(merchant, leaving, actor=actor_of(request))
             for row, outcome in zip(filled, outcomes, strict=True):
                 if outcome.is_done:
@@ -356,7 +365,17 @@ def _to(request: HttpRequest, page: str, queryset: QuerySet[Any]) -> HttpRespons
 def _typed(request: HttpRequest, key: int) -> dict[str, str]:
     """The carrier and waybill of a row as they were typed; of a carrier alone nothing is meant yet."""
     waybill = request.POST.get(f"waybill-{key}", "").strip()[:64]
-    return {"carrier": request.POST.get(f"carrier-{key}", "")[:20] if waybill else "", "waybill": waybill}
+    return {
+        "carrier": request.POST.get(f"carrier-{key}", "")[:20] if waybill else "",
+        "waybill": waybill,
+        "serials": request.POST.get(f"serials-{key}", "").strip()[:_MOST_TYPED],
+    }
+
+
+def _serials(text: str, sku: str = "") -> dict[str, list[str]]:
+    """The serial numbers that were typed of a SKU (empty: of the only one that has such numbers)."""
+    named = split(text)
+    return {sku: named} if named else {}
 
 
 def _typed_parcel(request: HttpRequest, number: str, shown: showing.Shown) -> tuple[Leaving, str]:
@@ -367,7 +386,9 @@ def _typed_parcel(request: HttpRequest, number: str, shown: showing.Shown) -> tu
     for one in shown.goods:
         here[one.sku] = here.get(one.sku, 0) + one.here
     units: dict[str, int] = {}
+    serials: dict[str, list[str]] = {}
     for sku, count in here.items():
+        serials |= _serials(request.POST.get(f"serials-{sku}", "").strip()[:_MOST_TYPED], sku)
         text = request.POST.get(f"units-{sku}", str(count)).strip()
         if not (text.isascii() and text.isdigit() and len(text) < 7):
             return Leaving(number), _("Give a whole number of units of %(sku)s.") % {"sku": sku}
@@ -376,7 +397,7 @@ def _typed_parcel(request: HttpRequest, number: str, shown: showing.Shown) -> tu
         return Leaving(number), _("Nothing is in the parcel: give units.")
     named = {} if units == here else {sku: count for sku, count in units.items() if count}
     is_last = bool(request.POST.get("is_last"))
-    return Leaving(number, carrier, waybill, named, is_last=is_last), ""
+    return Leaving(number, carrier, waybill, named, is_last=is_last, serials=serials), ""
 
 
 def _pdf(request: HttpRequest, wanted: printing.Wanted) -> HttpResponse:

@@ -7,8 +7,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inventory import purchasing
-from inventory.models import PurchaseOrderLine
+from inventory import purchasing, transferring
+from inventory.models import PurchaseOrderLine, TransferLine
 from oms.common.zones import CHINA
 from orders.asked.panels import Remark
 from orders.models import GoodsPromise, SubOrder, SubOrderState
@@ -19,7 +19,7 @@ _MOST_OF_A_SKU = 3
 
 def remarks_on_goods(sub_orders: Collection[SubOrder]) -> Iterator[Remark]:
     """What those that wait are told, and for each SKU that some of them lack what is on order of it, the earliest
-    first; in two statements."""
+    first; in three statements."""
     lacking = {
         (part.merchant_id, code)
         for part in sub_orders
@@ -32,6 +32,8 @@ def remarks_on_goods(sub_orders: Collection[SubOrder]) -> Iterator[Remark]:
     wanted = Q()
     for merchant_id, code in lacking:
         wanted |= Q(sku__merchant_id=merchant_id, sku__code=code)
+    for moved in transferring.lines_in_transit().filter(wanted).select_related("sku", "transfer__target"):
+        yield _remark_on_transfer(moved)
     by_sku: dict[str, list[PurchaseOrderLine]] = {}
     for line in purchasing.open_lines().filter(wanted).select_related("sku", "order__warehouse"):
         by_sku.setdefault(line.sku.code, []).append(line)
@@ -52,6 +54,20 @@ def _promises(sub_orders: Collection[SubOrder]) -> Iterator[Remark]:
             by = f"{timezone.localtime(one.deliver_by):%Y-%m-%d %H:%M}"
             text = _("The goods for %(number)s are promised for %(day)s, to the buyer by %(by)s (promise %(version)d).")
             yield Remark(text % {**values, "by": by})
+
+
+def _remark_on_transfer(line: TransferLine) -> Remark:
+    values = {
+        "units": line.shipped - line.received,
+        "sku": line.sku.code,
+        "transfer": line.transfer.reference,
+        "warehouse": str(line.transfer.target),
+        "day": line.transfer.expected_on.isoformat() if line.transfer.expected_on else "",
+    }
+    if line.transfer.expected_on is None:
+        text = _("On its way: %(units)s of %(sku)s to warehouse %(warehouse)s, nobody knows by when (%(transfer)s).")
+        return Remark(text % values)
+    return Remark(_("On its way: %(units)s of %(sku)s to warehouse %(warehouse)s by %(day)s (%(transfer)s).") % values)
 
 
 def _remark(code: str, line: PurchaseOrderLine, day: date | None, today: date) -> Remark:

@@ -89,10 +89,10 @@ class SubOrderAdmin(ExportMixin, RowColumns, KeysetAdmin):
 
     @display(description=_("sourcing"))
     def sourcing_words(self, part: SubOrder) -> SafeString | str:
-        """Which warehouses were looked at, how far each is, and what became of it."""
+        """Which warehouses were looked at, how far each is, what became of it, and how a parcel would have gone."""
         decision = decisions.of([part])[part.pk]
-        rows = ((one.code, one.km, one.verdict) for one in decision.candidates)
-        table = format_html_join("", "<tr><td>{}</td><td>{} km</td><td>{}</td></tr>", rows)
+        rows = ((one.code, one.km, one.verdict, one.way) for one in decision.candidates)
+        table = format_html_join("", "<tr><td>{}</td><td>{} km</td><td>{}</td><td>{}</td></tr>", rows)
         sentences = format_html_join("", "<p>{}</p>", ((sentence,) for sentence in decision.sentences))
         return format_html('<table class="oms-table"><tbody>{}</tbody></table>{}', table, sentences) if table else "–"
 

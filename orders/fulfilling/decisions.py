@@ -12,6 +12,7 @@ from inventory.models import SourcingRule
 from inventory.sourcing.asking import Verdict
 from oms.common.money import yuan
 from oms.common.zones import CHINA
+from orders.fulfilling import unasked_ways
 from orders.models import SubOrder
 
 _TONES = {
@@ -28,7 +29,7 @@ _TONES = {
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A warehouse that was looked at for a sub-order: its code, how far it is in km, what became of it, and how the
-    parcel would have gone, where rules looked at that."""
+    parcel would have gone, where any level is sold."""
 
     code: str
     km: float
@@ -46,25 +47,33 @@ class Decision:
 
 
 def of(parts: Collection[SubOrder]) -> dict[int, Decision]:
-    """The decisions about these sub-orders in words, by id. One statement, where rules of staff decided."""
+    """The decisions about these sub-orders (with their orders) in words, by id; how parcels would have gone from each
+    warehouse is worked out where the rules did not look at it. Few statements, whatever their number."""
     sets = {one.sourcing["set"] for one in parts if one.sourcing and one.sourcing.get("set")}
     rules = SourcingRule.objects.filter(rule_set__in=sets).select_related("rule_set") if sets else ()
     names = {(rule.rule_set_id, rule.position): (rule.rule_set.name, rule.name) for rule in rules}
-    return {part.pk: _decision(part, names) for part in parts}
+    unasked = unasked_ways.of(parts)
+    return {part.pk: _decision(part, names, unasked.get(part.pk, {})) for part in parts}
 
 
-def _decision(part: SubOrder, names: Mapping[tuple[int, int], tuple[str, str]]) -> Decision:
+def _decision(
+    part: SubOrder, names: Mapping[tuple[int, int], tuple[str, str]], unasked: Mapping[str, Sequence[Any]]
+) -> Decision:
     told = part.sourcing
     if not told:
         return Decision()
+    ways = told.get("ways", unasked)
     candidates = [
         Candidate(
             *(code, km, word(verdict, figures, is_sending=part.warehouse_id is not None), tone(verdict)),
-            way=way_words(told.get("ways", {}).get(code)),
+            way=way_words(ways.get(code)),
         )
         for code, km, verdict, *figures in told["of"]
     ]
-    return Decision(candidates, tuple(_sentences(told, names)))
+    sentences = [*_sentences(told, names)]
+    if unasked:
+        sentences.append(_("The rules did not ask for freight and dates: they are by the tables of today."))
+    return Decision(candidates, tuple(sentences))
 
 
 def tone(verdict: str) -> str:

@@ -1139,6 +1139,24 @@ class Migration(FirstMigration):
             },
         ),
         migrations.CreateModel(
+            name='ReturnedSerial',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('serial', models.CharField(max_length=64, verbose_name='serial number')),
+                ('told_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='told at')),
+                ('line', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='serials', to='orders.returnline', verbose_name='return line')),
+                ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+            ],
+            options={
+                'verbose_name': 'serial number of a returned unit',
+                'verbose_name_plural': 'serial numbers of returned units',
+                'ordering': ['id'],
+                'default_permissions': (),
+                'indexes': [models.Index(fields=['serial', 'sku'], name='returned_unit_by_serial')],
+                'constraints': [models.UniqueConstraint(fields=('line', 'serial'), name='returned_serial_is_told_once'), models.CheckConstraint(condition=models.Q(('serial', ''), _negated=True), name='returned_serial_is_not_empty')],
+            },
+        ),
+        migrations.CreateModel(
             name='ReturnPhoto',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

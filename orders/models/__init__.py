@@ -31,6 +31,7 @@ from orders.models.return_request import (
     ReturnState,
 )
 from orders.models.return_rule import Fault, PaysOn, ReturnReason, ReturnRule
+from orders.models.returned_serial import ReturnedSerial
 from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule, ReviewRuleSet
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
@@ -98,6 +99,7 @@ __all__ = [
     "ReturnRequest",
     "ReturnRule",
     "ReturnState",
+    "ReturnedSerial",
     "ReviewDecision",
     "ReviewList",
     "ReviewListEntry",

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from django.db import connection, transaction
 from django.utils import timezone
 
-from inventory import purchasing
+from inventory import incoming
 from inventory.promising import offering, tables
 from inventory.promising.expecting import LONGEST_WAIT, ready_at
 from inventory.promising.freight import Measures
@@ -108,7 +108,7 @@ def _arrivals(lacks: Iterable[_Lack]) -> dict[int, list[_Arrival]]:
         skus |= lack.units.keys()
     today = timezone.now().astimezone(CHINA).date()
     found: dict[int, list[_Arrival]] = defaultdict(list)
-    for one in purchasing.expected(places, skus):
+    for one in incoming.expected(places, skus):
         if one.expected_on is not None and today <= one.expected_on <= today + LONGEST_WAIT:
             found[one.sku_id].append(_Arrival(one.expected_on, one.warehouse_id, one.units))
     return found

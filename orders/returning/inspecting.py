@@ -26,7 +26,7 @@ from orders.models import (
     SubOrderLine,
 )
 from orders.models.return_request import RESTOCKED
-from orders.returning import counting, kinds, locking, paying, photos
+from orders.returning import counting, kinds, locking, paying, photos, serials
 from orders.returning.locking import lines_of, lock_return, require
 from orders.returning.trouble import REPAIR_TO_SEND, RETURN_DIFFERS, RETURN_TO_INSPECT
 
@@ -44,10 +44,12 @@ def inspect(
     files: Sequence[UploadedFile] = (),
     version: int | None = None,
     is_final: bool = True,
+    named: serials.Serials | None = None,
 ) -> ReturnRequest:
     """Say of units what they were found to be, beside what was said before. What is there goes into the warehouse's
     stock by its quality (but for repairs, which are the buyer's); what is missing, or other goods, stays with the
-    buyer. Unless it `is_final`, more is to be said.
+    buyer. Unless it `is_final`, more is to be said. `named` has the serial numbers of units that are there, which
+    `serials.note` then wants of SKUs that have them; None: who says it does not know them.
 
     More units than announced, and units of other lines of the sub-order, are taken in as well. Raises WrongFields for
     units that nothing is said of in the end and unknown findings, NotSoMany for more than can come back, NotNow,
@@ -56,6 +58,8 @@ def inspect(
     row = lock_return(return_id, version=version)
     require(row, ReturnState.RECEIVED)
     lines = _lines(row, findings, is_final=is_final)
+    if named is not None:
+        serials.note(row, lines, findings, named)
     _write(lines, findings, note)
     _restock(row, lines, findings, actor)
     gone = {

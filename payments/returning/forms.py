@@ -15,6 +15,7 @@ from oms.common.desk.acting import INPUT, VersionForm
 from orders.models import Found, PaysWayBack, ReturnReason
 from orders.models.return_request import BY_REQUEST, ReturnKind
 from orders.models.return_rule import REFUSED_AT_DOOR
+from orders.returning import serials
 
 MOST_UNITS = 100_000
 
@@ -135,7 +136,7 @@ class RequestForm(_WithPhotos):
 
 
 class InspectForm(_WithPhotos):
-    """Asks what each unit was found to be; fields `found_LINE_CODE`."""
+    """Asks what each unit was found to be; fields `found_LINE_CODE`, and `serials_LINE` for serial numbers."""
 
     note = forms.CharField(label=gettext_lazy("Note"), max_length=200, required=False)
 
@@ -148,6 +149,8 @@ class InspectForm(_WithPhotos):
             if match and match[2] in Found.values:
                 findings[int(match[1])][match[2]] = _count(value)
         data["findings"] = dict(findings)
+        keys = [key for key in self.data if re.fullmatch(r"serials_\d{1,18}", key)]
+        data["serials"] = {int(key[8:]): serials.split(str(self.data[key])) for key in keys}
         return data
 
 

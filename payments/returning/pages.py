@@ -318,6 +318,7 @@ def inspect_view(request: HttpRequest, row_id: int) -> HttpResponse:
             actor=staff_actor(request),
             files=data["photos"],
             version=data["version"],
+            named=data["serials"],
         )
         return _("Return %(number)s: %(state)s.") % {"number": row.number, "state": row.get_state_display()}
 

@@ -9,9 +9,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
-from orders.models import Found, MoneyState, ReturnKind, ReturnRequest, ReturnState
+from orders.models import Found, MoneyState, ReturnedSerial, ReturnKind, ReturnRequest, ReturnState
 from orders.models.return_request import MONEY_DONE
-from orders.returning import tracks
+from orders.returning import serials, tracks
 from orders.returning.locking import lines_of
 from orders.returning.terms import Against
 from orders.telling import story
@@ -44,6 +44,9 @@ class Unit:
     paid_for: int | None
     left: int
     found: Sequence[tuple[str, int, str]]
+    wants_serials: bool = False
+    sold_serials: Sequence[str] = ()
+    serials: Sequence[str] = ()
 
 
 def goods_track(row: ReturnRequest) -> list[Step]:
@@ -80,12 +83,21 @@ def money_track(row: ReturnRequest, grants: Sequence[RefundGrant]) -> list[Step]
 
 
 def units_of(row: ReturnRequest, paid_for: Mapping[int, int]) -> list[Unit]:
-    """The lines with their findings, and the units that are to be paid for (by sub-order line). Two statements."""
+    """The lines with their findings, and the units that are to be paid for (by sub-order line). Two statements, three
+    more where SKUs have serial numbers."""
     findings: dict[int, list[tuple[str, int, str]]] = {}
     for line_id, found, quantity, note in row.lines.filter(findings__isnull=False).values_list(
         "pk", "findings__found", "findings__quantity", "findings__note"
     ):
         findings.setdefault(line_id, []).append((str(Found(found).label), quantity, note))
+    lines = lines_of(row)
+    has_serials = any(line.sub_order_line.order_line.sku.wants_serials for line in lines)
+    sold = serials.sold_with(row.order_id) if has_serials else {}
+    back = serials.came_back_of(row.order_id) if has_serials else {}
+    named: dict[int, list[str]] = {}
+    if has_serials:
+        for line_id, serial in ReturnedSerial.objects.filter(line__in=lines).values_list("line", "serial"):
+            named.setdefault(line_id, []).append(serial)
     return [
         Unit(
             line,
@@ -96,8 +108,11 @@ def units_of(row: ReturnRequest, paid_for: Mapping[int, int]) -> list[Unit]:
             paid_for.get(line.sub_order_line_id),
             line.quantity - sum(count for _label, count, _note in findings.get(line.pk, ())),
             findings.get(line.pk, ()),
+            line.sub_order_line.order_line.sku.wants_serials,
+            sorted(sold.get(sku := line.sub_order_line.order_line.sku_id, set()) - back.get(sku, set())),
+            named.get(line.pk, ()),
         )
-        for line in lines_of(row)
+        for line in lines
     ]
 
 

@@ -6,17 +6,19 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from inventory import holding, preselling, purchasing, sharing
+from inventory import holding, preselling, purchasing, sharing, transfer_arrivals, transferring
 from inventory.hold_plans import Item, NewHold
 from inventory.holding import GivenBack
 from inventory.invariants import INVARIANTS
-from inventory.models import ComingGoods, HoldPurpose, PurchaseOrder, StockHold, StockHoldLine
+from inventory.models import ComingGoods, HoldPurpose, PurchaseOrder, StockHold, StockHoldLine, Transfer
 from inventory.purchasing import Bought, Unloaded
 from inventory.sharing import NewShare, Share
+from inventory.transferring import Moved
 from oms.common.errors import OmsError
 from orders.changing.cancelling import cancel_order
 from orders.fulfilling import allocating, freeing, splitting, waking
@@ -46,6 +48,10 @@ class Ahead(RuleBasedStateMachine):
         self.orders: list[Order] = []
         self.buy(9, 2)
         self.buy(9, 4)
+        # Of what is on its way to the other warehouse, too; units that lie somewhere are sold before.
+        self.target = factories.WarehouseFactory(merchant=self.shop.merchant)
+        self.goods_come(0, 3)
+        self.move(2, 3)
         # What should have come yesterday is not counted on.
         self.buy(5, -1)
         self.tell()
@@ -65,6 +71,9 @@ class Ahead(RuleBasedStateMachine):
                 day = line.expected_on or order.expected_on
                 if day is not None and day >= today:
                     bought += max(0, line.quantity - line.received)
+        for transfer in Transfer.objects.filter(state__in=["shipped", "partly_received"]):
+            if transfer.expected_on is not None and transfer.expected_on >= today:
+                bought += sum(max(0, line.shipped - line.received) for line in transfer.lines.all())
         noted = ComingGoods.objects.filter(sku=self.sku).first()
         return max(0, bought - (noted.awaited if noted else 0) - self.ahead())
 
@@ -100,6 +109,33 @@ class Ahead(RuleBasedStateMachine):
                     purchase_order=found[which % len(found)],
                     actor="lin",
                 )
+
+    @rule(units=_UNITS, days=st.integers(0, 5) | st.none())
+    def move(self, units: int, days: int | None) -> None:
+        """Send units to the other warehouse; without a day of its lane, or one that is said, nobody knows when."""
+        day = None if days is None else timezone.localdate() + timedelta(days=days)
+        moved = [Moved(self.sku, units)]
+        made = transferring.draft(self.shop.warehouse, self.target, moved, actor="lin", expected_on=day)
+        with suppress(OmsError), transaction.atomic():
+            transferring.approve(made.pk, actor="lin")
+            transferring.ship(made.pk, actor="lin")
+
+    @rule(which=_WHICH, units=_UNITS)
+    def some_arrive(self, which: int, units: int) -> None:
+        found = list(Transfer.objects.filter(state__in=["shipped", "partly_received"]).order_by("pk"))
+        if found:
+            self.number += 1
+            told = [Unloaded(self.sku.code, units)]
+            transfer_arrivals.receive(found[which % len(found)].pk, told, reference=f"TR-{self.number}", actor="lin")
+
+    @rule(which=_WHICH, days=st.integers(0, 5) | st.none(), is_lost=st.booleans())
+    def another_day(self, which: int, days: int | None, is_lost: bool) -> None:
+        found = list(Transfer.objects.filter(state__in=["shipped", "partly_received"]).order_by("pk"))
+        if found and is_lost:
+            transferring.close(found[which % len(found)].pk, reason="lost", actor="lin")
+        elif found:
+            day = None if days is None else timezone.localdate() + timedelta(days=days)
+            transferring.expect(found[which % len(found)].pk, day, actor="lin")
 
     @rule(units=_UNITS)
     def set_aside(self, units: int) -> None:

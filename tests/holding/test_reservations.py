@@ -12,6 +12,7 @@ from inventory.receiving import Arrived
 from inventory.sourcing.versions import VERSIONS
 from orders.changing.cancelling import cancel_order
 from orders.fulfilling import allocating, freeing, splitting
+from orders.intake.bodies import MAX_LINES
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import Order, SubOrder
@@ -66,6 +67,22 @@ def test_all_or_nothing_unless_each_line_is_asked_for_itself(api, shop):
     assert carts.figures(shop.sku) == [(100, 3)]
     assert carts.figures(shop.other_sku) == [(100, 0)]
     assert errors_of(reserve(api, (shop.other_sku, 101), mode="each")) == {("lines.0.quantity", "insufficient_stock")}
+
+
+def test_a_cart_has_as_many_lines_as_an_order_and_more_are_refused_in_words(api, shop):
+    skus = [factories.SkuFactory(merchant=shop.merchant) for _ in range(MAX_LINES - 1)]
+    for sku in skus[:-1]:
+        factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=3)
+    wanted = [(sku, 3) for sku in (shop.sku, *skus)]
+
+    with CaptureQueriesContext(connection) as seen:
+        cart = reserved(api, *wanted, mode="each")
+    assert (len(cart["lines"]), [lack["line"] for lack in cart["refused"]]) == (MAX_LINES - 1, [MAX_LINES])
+    assert len(seen) < 60, "as many statements as for a few lines"
+    errors = reserve(api, *wanted, (shop.other_sku, 1)).json()["errors"]
+    assert [(one["attr"], one["code"]) for one in errors] == [("lines", "max_length")]
+    assert str(MAX_LINES) in errors[0]["detail"]
+    assert steps.broken_invariants() == []
 
 
 def test_the_same_call_twice_sets_aside_once(api, shop):

@@ -72,6 +72,23 @@ def test_each_units_number_is_scanned_after_it_and_stands_on_the_orders_page(pho
     assert steps.broken_invariants() == []
 
 
+def test_the_desk_refuses_the_unit_of_another_parcel(phones, clerk):  # noqa: F811
+    shop = phones
+    first, second = (on_the_floor(shop, (shop.sku, 1, "10.00")) for _ in range(2))
+    gather()
+    for work in (first, second):
+        begin(clerk, work.number)
+        post(clerk, work, "scan", code=shop.sku.code)
+    assert post(clerk, first, "scan", code="SN-1").context["error"] == ""
+    wrong = f"SN-1 is the unit of another parcel, {first.number}."
+    assert post(clerk, second, "scan", code="SN-1").context["error"] == wrong
+    post(clerk, first, "finish", weight_g="550", weight_is_right="on")
+    factories.run(events.run)
+    assert steps.state_of(first) == "packed"
+    assert post(clerk, second, "scan", code="SN-1").context["error"] == wrong
+    assert post(clerk, second, "scan", code="SN-2").context["error"] == ""
+
+
 def test_a_warehouse_tells_numbers_once_and_only_of_skus_that_have_them(phones):
     shop = phones
     order = shop.place_order((shop.sku, 2, "10.00"), (shop.other_sku, 1, "5.00"), payment_method="cod")

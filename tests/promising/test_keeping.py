@@ -12,6 +12,7 @@ from logistics.watching import promises
 from logistics.watching.promises import Watched, judge
 from oms.common.models import Ticket
 from oms.common.money import to_fen
+from oms.common.zones import CHINA
 from orders.actors import Actor
 from orders.changing import cancelling, readdressing
 from orders.fulfilling import allocating, decisions, moving, rehearsing
@@ -279,7 +280,15 @@ def test_a_decision_keeps_freight_and_date_of_every_warehouse_where_rules_looked
     for warehouse in Warehouse.objects.exclude(pk=shop.warehouse.pk):
         factories.StockFactory(sku=shop.sku, warehouse=warehouse)
     plain = factories.allocated_order(shop.sku, merchant=shop.merchant)
-    assert "ways" not in SubOrder.objects.get(order=plain).sourcing
+    unasked = SubOrder.objects.get(order=plain)
+    assert "ways" not in unasked.sourcing, "choosing did not pay for it"
+    promise = DeliveryPromise.objects.get(order=plain)
+    (decision,) = decisions.of([unasked]).values()
+    said = {one.code: one.way for one in decision.candidates}
+    assert f"¥{promise.freight}" in said[unasked.warehouse.code]
+    assert f"{promise.promised_by.astimezone(CHINA):%m-%d %H:%M}" in said[unasked.warehouse.code]
+    assert {"FAR", "LHASA"} <= {code for code, way in said.items() if way}
+    assert decision.sentences[-1] == "The rules did not ask for freight and dates: they are by the tables of today."
     factories.activate_rules({"sorts": ["promise", "freight"], "warehouses": [shop.warehouse.code, "FAR"], **LAST})
 
     order = factories.allocated_order(shop.sku, merchant=shop.merchant)

@@ -12,8 +12,10 @@ from rest_framework.reverse import reverse
 
 from inventory.models import HoldPurpose, StockHold, StockHoldState
 from oms.common.door.api import LineField
+from orders.intake.bodies import MAX_LINES
 
-MOST_LINES = 100
+# As many as an order has, which is to take them over.
+MOST_LINES = MAX_LINES
 MOST_UNITS = 1_000_000
 ALL, EACH = "all", "each"
 

@@ -44,7 +44,14 @@ RETURN = {
     "inspected_at": "2026-01-12T15:20:41+08:00",
     "ended_at": None,
     "lines": [
-        {"position": 1, "sku": "P000123", "announced": 1, "quantity": 1, "found": [{"found": "good", "quantity": 1}]}
+        {
+            "position": 1,
+            "sku": "P000123",
+            "announced": 1,
+            "quantity": 1,
+            "found": [{"found": "good", "quantity": 1}],
+            "serials": [],
+        }
     ],
 }
 
@@ -65,10 +72,13 @@ class ReturnLineSerializer(serializers.ModelSerializer):
     announced = serializers.IntegerField(source="announced_quantity", help_text="Units that were asked for.")
     quantity = serializers.IntegerField(help_text="Units that it is for; more where more came.")
     found = ReturnFindingSerializer(source="findings", many=True)
+    serials = serializers.SlugRelatedField(
+        slug_field="serial", many=True, read_only=True, help_text="Serial numbers of the units that came back."
+    )
 
     class Meta:
         model = ReturnLine
-        fields = ["position", "sku", "announced", "quantity", "found"]
+        fields = ["position", "sku", "announced", "quantity", "found", "serials"]
 
 
 class ExchangeSerializer(serializers.ModelSerializer):
@@ -106,11 +116,11 @@ class ReturnSerializer(serializers.ModelSerializer):
 
     @staticmethod
     def prepare(returns: QuerySet[ReturnRequest]) -> QuerySet[ReturnRequest]:
-        """The query with all that is shown, in three statements."""
+        """The query with all that is shown, in four statements."""
         lines = ReturnLine.objects.select_related("sub_order_line__order_line__sku").order_by("pk")
         return returns.select_related(
             "order", "sub_order", "reason", "warehouse", "exchange__new_order"
-        ).prefetch_related(Prefetch("lines", lines.prefetch_related("findings")))
+        ).prefetch_related(Prefetch("lines", lines.prefetch_related("findings", "serials")))
 
 
 class NewGoodsSerializer(serializers.Serializer):

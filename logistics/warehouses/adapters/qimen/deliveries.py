@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from logistics.models.serials import MOST_OF_A_SERIAL
 from logistics.warehouses import stock_notices
 from logistics.warehouses.adapters.qimen import words
 from logistics.warehouses.adapters.qimen.reading import (
@@ -23,6 +22,7 @@ from oms.common.masking import mask_text
 from oms.common.work.facts import News
 from oms.common.work.protocols import Unreadable
 from oms.common.work.xml import text_of
+from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 _TIMES = ("deliveryOrder/orderConfirmTime", "deliveryOrder/operateTime")
 # In `extendProps/logistics_flag`: the waybill is told before the parcel leaves; it is another one than was told.
