@@ -4,6 +4,7 @@ The tests run on the server that DATABASE_URL names, in a database of their own;
 PostgreSQL of OMS_DATA_DIR (`var/test`), which starts by itself.
 """
 
+import gc
 import os
 import subprocess
 from collections.abc import Iterator
@@ -61,6 +62,13 @@ PBKDF2PasswordHasher.iterations = 1
 def pytest_configure(config: pytest.Config) -> None:
     """The static files are not collected for tests; whitenoise need not say so."""
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays; to look through it for garbage again and again takes long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,10 +1,12 @@
-"""A Valkey for tests that need one, and one of everything for those that walk over all operations."""
+"""A Valkey for tests that need one; one of everything, and the schema, for those that walk over all operations."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
+from rest_framework.test import APIClient
 
 from oms.common.valkey import connect
 from oms.merchants.calls import rate_limits
@@ -35,3 +37,11 @@ def standing_things(django_db_setup: None, django_db_blocker: Any) -> Iterator[T
 def things(standing_things: Things, db: None) -> Things:
     """The same; what the test changes of it is gone with it."""
     return standing_things
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """The OpenAPI schema, which knows every field of every body."""
+    answer = APIClient().get("/api/schema/", HTTP_ACCEPT="application/json")
+    found: dict[str, Any] = json.loads(answer.content)
+    return found

@@ -5,6 +5,7 @@ what to add here.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -258,6 +259,23 @@ def filled(route: Route, things: Things) -> str:
     if not route.parameters <= values.keys():
         pytest.fail(f"Say in PARAMETERS what to fill in for {sorted(route.parameters - values.keys())} of {route}.")
     return reverse(f"api:{route.name}", kwargs={name: values[name] for name in route.parameters})
+
+
+def fields_of(schema: dict[str, Any], route: Route) -> set[str]:
+    """The fields that the operation's body may have, by the OpenAPI schema."""
+    path = "/api/" + re.sub(r"\(\?P<\w+>(?:\[[^]]*\]|[^)\[])*\)", "{}", route.pattern).removesuffix("$")
+    operations = {re.sub(r"\{\w+\}", "{}", name): methods for name, methods in schema["paths"].items()}
+    content = operations[path][route.method].get("requestBody", {}).get("content", {}).get("application/json", {})
+    return set(_properties(schema, content.get("schema", {})))
+
+
+def _properties(schema: dict[str, Any], part: dict[str, Any]) -> list[str]:
+    if "$ref" in part:
+        return _properties(schema, schema["components"]["schemas"][part["$ref"].rpartition("/")[2]])
+    names = list(part.get("properties", {}))
+    for kind in ("oneOf", "anyOf", "allOf"):
+        names += [name for choice in part.get(kind, []) for name in _properties(schema, choice)]
+    return names
 
 
 def test_the_walk_finds_the_api() -> None:

@@ -1,16 +1,14 @@
 """JSON may be nested as deeply as somebody likes: it is refused, wherever it stands, and never an error of ours."""
 
 import json
-import re
 from typing import Any
 
 import pytest
-from rest_framework.test import APIClient
 
 from tests import factories
 from tests.api.calls import idempotency
 from tests.api.samples import Things
-from tests.api.test_every_route_is_isolated import ROUTES, Route, filled
+from tests.api.test_every_route_is_isolated import ROUTES, Route, fields_of, filled
 
 pytestmark = pytest.mark.django_db
 
@@ -18,35 +16,11 @@ WRITES = [route for route in ROUTES if route.method in ("post", "patch", "put")]
 DEPTHS = (100, 400, 800, 990, 5_000, 100_000)
 
 
-@pytest.fixture(scope="module")
-def schema() -> dict[str, Any]:
-    """The OpenAPI schema, which knows every field of every body."""
-    answer = APIClient().get("/api/schema/", HTTP_ACCEPT="application/json")
-    found: dict[str, Any] = json.loads(answer.content)
-    return found
-
-
-def _fields(schema: dict[str, Any], route: Route) -> set[str]:
-    path = "/api/" + re.sub(r"\(\?P<\w+>(?:\[[^]]*\]|[^)\[])*\)", "{}", route.pattern).removesuffix("$")
-    operations = {re.sub(r"\{\w+\}", "{}", name): methods for name, methods in schema["paths"].items()}
-    content = operations[path][route.method].get("requestBody", {}).get("content", {}).get("application/json", {})
-    return set(_properties(schema, content.get("schema", {})))
-
-
-def _properties(schema: dict[str, Any], part: dict[str, Any]) -> list[str]:
-    if "$ref" in part:
-        return _properties(schema, schema["components"]["schemas"][part["$ref"].rpartition("/")[2]])
-    names = list(part.get("properties", {}))
-    for kind in ("oneOf", "anyOf", "allOf"):
-        names += [name for choice in part.get(kind, []) for name in _properties(schema, choice)]
-    return names
-
-
 @pytest.mark.parametrize("route", WRITES, ids=str)
 def test_a_body_that_is_nested_deeply_is_400(route: Route, schema: dict[str, Any], things: Things) -> None:
     client = factories.client_of(things.shop.merchant)
     url = filled(route, things) if route.parameters else f"/api/{route.pattern}"
-    fields = _fields(schema, route)
+    fields = fields_of(schema, route)
     for depth in DEPTHS:
         for opening, closing in (("[", "]"), ('{"a":', "}")):
             nested = opening * depth + ("1" if opening != "[" else "") + closing * depth

@@ -3,7 +3,9 @@
 import csv
 import gzip
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -11,6 +13,7 @@ from django.core.management import call_command
 from oms.embedded import CHECKOUT
 from oms.plot import staging
 from oms.plot.world import GOODS, QUIET_HOUSE, SCARCE
+from tests import standing
 
 SAMPLE = CHECKOUT / "sample"
 
@@ -38,13 +41,26 @@ def small_sample(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def world(db, small_sample) -> None:
-    """The site before its first order."""
-    call_command("load_data", str(small_sample), verbosity=0)
+@pytest.fixture(scope="module")
+def standing_world(django_db_setup: None, django_db_blocker: Any, small_sample) -> Iterator[None]:
+    """The site before its first order, for all tests of a file."""
+    with standing.rows(django_db_blocker, lambda: call_command("load_data", str(small_sample), verbosity=0)):
+        yield
+
+
+@pytest.fixture(scope="module")
+def standing_plot(standing_world, django_db_blocker: Any) -> Iterator[list[str]]:
+    """The codes of the troubles that were staged there."""
+    with standing.rows(django_db_blocker, staging.stage) as staged:
+        yield staged
 
 
 @pytest.fixture
-def plot(world) -> list[str]:
-    """The codes of the troubles that were staged."""
-    return staging.stage()
+def world(standing_world, db) -> None:
+    """The site before its first order; what the test changes of it is gone with it."""
+
+
+@pytest.fixture
+def plot(standing_plot, db) -> list[str]:
+    """The codes of the troubles that were staged, on that site."""
+    return standing_plot
