@@ -273,7 +273,9 @@ def test_a_move_and_a_rehearsal_reckon_with_the_same_freight_as_the_promise(samp
     assert found[0] > found[1]
 
 
-def test_a_decision_keeps_freight_and_date_of_every_warehouse_where_rules_looked_at_them(sample, shop, client):
+def test_a_decision_keeps_freight_and_date_of_every_warehouse_where_rules_looked_at_them(
+    sample, shop, client, in_english
+):
     far = factories.WarehouseFactory(merchant=shop.merchant, code="FAR", longitude=117.0)
     nowhere = Region.objects.get(code="540121")
     factories.WarehouseFactory(merchant=shop.merchant, code="LHASA", region=nowhere, longitude=91.0, latitude=29.9)
