@@ -30,6 +30,7 @@ from inventory.models import (
     RemoteArea,
     ServiceLevel,
     Suspension,
+    Warehouse,
     WorkSchedule,
 )
 from inventory.promising import coverage_pages, tables
@@ -215,12 +216,16 @@ class WarehouseToday:
 
 
 def today_of(known: Tables, now: datetime) -> list[WarehouseToday]:
-    """Cut-offs and room of every warehouse on the day of `now`. One statement."""
+    """Cut-offs and room of every warehouse that sends parcels on the day of `now`. Two statements."""
     local = now.astimezone(CHINA)
     buckets = CapacityBucket.objects.filter(day=local.date(), slot=None)
     room = {row.warehouse_id: (row.taken, row.capacity) for row in buckets}
+    sending = Warehouse.objects.filter(is_active=True).exclude(kind=Warehouse.Kind.VIRTUAL)
+    used = set(sending.values_list("pk", flat=True))
     found = []
     for place in sorted(known.places.values(), key=lambda place: place.code):
+        if place.warehouse_id not in used:
+            continue
         levels = tuple(_level_today(known, place, level, local.time()) for level in known.levels.values())
         taken, capacity = room.get(place.warehouse_id, (0, place.daily_capacity))
         found.append(WarehouseToday(place, levels, taken, capacity))

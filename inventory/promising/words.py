@@ -38,7 +38,7 @@ SENTENCES = {
     "other_merchant": _("It is of another merchant: %(merchant)s."),
     "other_storage_class": _("Its storage class is another."),
     "other_warehouse": _("It lies in another warehouse: %(warehouse)s."),
-    "awaits_receipt": _("Its goods are on order, and come on %(expected_on)s."),
+    "awaits_receipt": _("Its goods are on order or on their way, and come on %(expected_on)s."),
 }
 
 

@@ -35,6 +35,8 @@ def test_a_merchant_asks_for_a_transfer_follows_it_and_calls_it_off(shop):
     body = wanted(shop, target.code)
     made = send(client, body, TRANSFERS)
     assert (made.status_code, made.json()["state"]) == (201, "draft")
+    late = send(client, wanted(shop, target.code, reference="TR-2", expected_on="2020-01-01"), TRANSFERS)
+    assert (late.status_code, errors_of(late)) == (400, {("expected_on", "invalid")})
     assert send(client, body, TRANSFERS).json()["url"] == made.json()["url"], "the same again"
     other = send(client, wanted(shop, target.code, lines=[{"sku": shop.sku.code, "quantity": 1}]), TRANSFERS)
     assert (other.status_code, errors_of(other)) == (409, {("reference", "duplicate")})

@@ -1,5 +1,9 @@
 """Carts of buyers, by the API."""
 
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -7,9 +11,12 @@ from django.http import HttpResponse
 from rest_framework.test import APIClient
 
 from inventory.models import Sku, Stock, StockHold
+from orders.models import Order
+from orders.stock import held
 from tests.api.calls import send
 
 URL = "/api/v1/reservations"
+Units = Counter[int]
 
 
 def reserve(api: APIClient, *lines: tuple[Sku | str, int], **changes: Any) -> HttpResponse:
@@ -38,3 +45,28 @@ def let_time_pass(number: str) -> None:
 def figures(sku: Sku) -> list[tuple[int, int]]:
     """On hand and reserved of the SKU, by warehouse."""
     return list(Stock.objects.filter(sku=sku).order_by("warehouse__code").values_list("on_hand", "reserved"))
+
+
+@dataclass
+class Cart:
+    """What was set aside, by SKU id, as far as it should still be, and its order. `is_freed`: its time is over, and
+    somebody came by."""
+
+    hold_id: int
+    number: str
+    units: Units
+    expires_at: datetime
+    state: str = "held"
+    is_freed: bool = False
+    order: Order | None = None
+
+
+def held_by(holds: Iterable[StockHold]) -> dict[int, Units]:
+    """What these have now by SKU, by id."""
+    found = {}
+    for key, shown in held.read(holds).items():
+        found[key] = Units()
+        for line in shown.lines:
+            for sku_id, goods in line.goods_by_sku.items():
+                found[key][sku_id] += goods.held
+    return {key: +units for key, units in found.items()}

@@ -6,10 +6,9 @@ Each example runs in a transaction that is rolled back.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from unittest import mock
 
@@ -22,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from inventory import holding, lots, receiving, sharing
 from inventory.hold_plans import Item, NewHold
+from inventory.holding import GivenBack
 from inventory.invariants import INVARIANTS as OF_STOCK
 from inventory.models import (
     DemandKind,
@@ -50,6 +50,7 @@ from orders.stock.invariants import INVARIANTS as OF_SET_ASIDES
 from orders.stock.stocktaking import count_stock
 from tests import factories, steps
 from tests.holding import carts
+from tests.holding.carts import Cart, Units, held_by
 from tests.invariants import check
 from tests.machines import undone
 
@@ -59,21 +60,6 @@ _UNITS = st.integers(0, 7)
 _THREE = st.tuples(_UNITS, _UNITS, _UNITS)
 # Of the first SKU, in a line of its own beside the others.
 _AGAIN = st.integers(0, 3)
-Units = Counter[int]
-
-
-@dataclass
-class Cart:
-    """What was set aside, by SKU id, as far as it should still be, and its order. `is_freed`: its time is over, and
-    somebody came by."""
-
-    hold_id: int
-    number: str
-    units: Units
-    expires_at: datetime
-    state: str = "held"
-    is_freed: bool = False
-    order: Order | None = None
 
 
 class Counters(RuleBasedStateMachine):
@@ -112,13 +98,19 @@ class Counters(RuleBasedStateMachine):
         fitting = [cart for cart in self.carts if cart.state in states]
         return fitting[which % len(fitting)] if fitting else None
 
-    @initialize(begins=st.sampled_from(["counted", "held", "old", "ordered", "split", "in part"]), units=_THREE)
+    @initialize(
+        begins=st.sampled_from(["counted", "held", "old", "stale", "ordered", "split", "in part"]), units=_THREE
+    )
     def begin(self, begins: str, units: tuple[int, int, int]) -> None:
         """Far enough on the way that few steps tell much."""
         for wanted, again in (((3, 3, 3), 2), ((1, 1, 0), 0), ((0, 2, 3), 0), (units, 0)):
             self.aside(wanted, again, is_whole=False, region=None)
         if begins == "old":
             self.time_passes(1, comes_by=False)
+        elif begins == "stale":
+            # A batch is expired and nobody swept: its order gets nothing of that line, nor gives any of it up.
+            self.a_day_passes(sweeps=False)
+            self.take_over(0, (3, 3, 2), 1)
         elif begins != "held":
             self.take_over(0, (3, 3, 3), 1)
             self.take_over(1, units, 1)
@@ -204,6 +196,24 @@ class Counters(RuleBasedStateMachine):
             with pytest.raises(holding.HoldIsOver), transaction.atomic():
                 holding.release(taken_over.hold_id, actor="test")
 
+    @rule(which=_ANY, kind=st.integers(0, 2), units=st.integers(1, 4))
+    def give_some_back(self, which: int, kind: int, units: int) -> None:
+        """Of a line that has several SKUs or of one; more than it has is refused, and nothing of it is given back."""
+        if cart := self.pick(which, "held"):
+            sku = self.skus[kind]
+            lines = held.read([StockHold.objects.get(pk=cart.hold_id)])[cart.hold_id].lines
+            fitting = [line for line in lines if sku.pk in line.goods_by_sku]
+            there = fitting[0].goods_by_sku[sku.pk].held if fitting else 0
+            told = [GivenBack(fitting[0].line if fitting else 9, units, sku.code)]
+            if units > there:
+                with pytest.raises(OmsError), transaction.atomic():
+                    holding.release_some(cart.hold_id, told, actor="test")
+                return
+            holding.release_some(cart.hold_id, told, actor="test")
+            cart.units = +(cart.units - Units({sku.pk: units}))
+            if not cart.units:
+                cart.state, cart.is_freed = "released", True
+
     @rule(which=_ANY, units=_THREE, again=_AGAIN)
     def take_over(self, which: int, units: tuple[int, int, int], again: int) -> None:
         cart, lines = self.pick(which, "held"), self.lines(units, again)
@@ -226,7 +236,7 @@ class Counters(RuleBasedStateMachine):
             self.order_in_vain(cart)
 
     def order_in_vain(self, cart: Cart) -> None:
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match="reservation_over"):
             self.shop.place_order((self.skus[0], 1, "1.00"), payment_method="cod", reservation=cart.number)
 
     @rule(units=_THREE, again=_AGAIN)
@@ -418,17 +428,6 @@ class Counters(RuleBasedStateMachine):
             # Batches add up at the end of a transaction: look now.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         assert [(finding.invariant.name, finding.examples) for finding in check((*OF_STOCK, *OF_SET_ASIDES))] == []
-
-
-def held_by(holds: Iterable[StockHold]) -> dict[int, Units]:
-    """What these have now by SKU, by id."""
-    found = {}
-    for key, shown in held.read(holds).items():
-        found[key] = Units()
-        for line in shown.lines:
-            for sku_id, goods in line.goods_by_sku.items():
-                found[key][sku_id] += goods.held
-    return {key: +units for key, units in found.items()}
 
 
 @pytest.mark.django_db

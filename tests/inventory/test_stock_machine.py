@@ -47,6 +47,8 @@ class StockMachine(RuleBasedStateMachine):
         wanted = Adjustment(2, AdjustmentReason.CORRECTION, lot_id=lot.pk)
         adjusting.adjust(row.pk, Action.FREEZE, wanted, actor="test", version=row.version)
         self.figures["lots"]["frozen"] += 2
+        for place in self.stock:
+            self.reserve_units(place, [3, 2])
 
     def row(self, place: str) -> Stock:
         return Stock.objects.get(pk=self.stock[place].pk)
@@ -72,6 +74,9 @@ class StockMachine(RuleBasedStateMachine):
 
     @rule(place=PLACE, wanted=st.lists(UNITS, min_size=1, max_size=3))
     def reserve(self, place: str, wanted: list[int]) -> None:
+        self.reserve_units(place, wanted)
+
+    def reserve_units(self, place: str, wanted: list[int]) -> None:
         row = self.stock[place]
         can = availability.available(**self.figures[place], safety_stock=row.safety_stock)
         if place == "lots":

@@ -1,11 +1,15 @@
 """Transfers between warehouses: every unit is somewhere, and told once."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import transaction
 from django.db.utils import IntegrityError
+from django.utils import timezone
 
 from inventory import lots, receiving, transfer_arrivals, transferring
 from inventory.models import (
+    Lane,
     Receipt,
     Reservation,
     Stock,
@@ -60,6 +64,33 @@ def figures(sku, warehouse) -> tuple[int, int]:
 
 def receive(transfer: Transfer, *unloaded: Unloaded, reference: str = "IN-1") -> Receipt:
     return transfer_arrivals.receive(transfer.pk, unloaded, reference=reference, actor="sun")
+
+
+def test_it_is_expected_on_a_day_that_is_said_else_on_that_of_its_lane(shop, target):
+    days = {f"{speed}_days_{share}": 2 for speed in ("premium", "economy") for share in ("p50", "p95")}
+    area = shop.warehouse.region_id[:2]
+    lane = Lane.objects.create(origin=area, destination=area, road_km=150, zone=1, **{**days, "economy_days_p95": 5})
+    today = timezone.localdate()
+    made = [approved(shop, target, Moved(shop.sku, 2)) for _ in range(3)]
+
+    assert shipped(made[0]).expected_on == today + timedelta(days=5)
+    for wrong in (today - timedelta(days=1), today + timedelta(days=366)):
+        with pytest.raises(WrongFields), transaction.atomic():
+            transferring.ship(made[1].pk, actor="zhao", expected_on=wrong)
+    assert Transfer.objects.get(pk=made[1].pk).state == TransferState.APPROVED
+    assert transferring.ship(made[1].pk, actor="zhao", expected_on=today).expected_on == today
+    # A day that was said before, and is over when it leaves, says nothing.
+    Transfer.objects.filter(pk=made[2].pk).update(expected_on=today - timedelta(days=3))
+    lane.delete()
+    assert shipped(made[2]).expected_on is None, "no lane is known"
+
+    moved = transferring.expect(made[0].pk, today + timedelta(days=1), actor="zhao")
+    assert (moved.expected_on, moved.steps.latest("id").kind) == (today + timedelta(days=1), TransferStep.Kind.EXPECTED)
+    with pytest.raises(ChangedMeanwhile):
+        transferring.expect(made[0].pk, None, actor="zhao", version=moved.version - 1)
+    transferring.close(made[0].pk, reason="lost", actor="zhao")
+    with pytest.raises(NotPossible):
+        transferring.expect(made[0].pk, today, actor="zhao")
 
 
 def test_units_are_set_aside_then_on_their_way_then_there(shop, target, transfer):

@@ -7,10 +7,11 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from inventory import purchasing
+from inventory import purchasing, transferring
 from inventory.models import CapacityDemand, Stock
 from inventory.promising import capacity, tables
 from inventory.promising.capacity import Place, Room
+from inventory.transferring import Moved
 from tests import factories
 from tests.api.calls import errors_of, send
 
@@ -261,3 +262,22 @@ def test_what_is_on_order_is_read_only_for_what_is_short_and_by_one_statement_ea
     for number in range(8):
         _order(shop, rare, f"PO{number}", 1, date(2026, 12, 1 + number))
     assert count() == 2
+
+
+def test_units_on_their_way_between_warehouses_are_promised_like_those_on_order(quote, shop, rare):
+    far = factories.WarehouseFactory(merchant=shop.merchant)
+    factories.StockFactory(sku=rare, warehouse=far, on_hand=4)
+    _order(shop, rare, "PO1", 2, date(2026, 12, 3))
+    made = transferring.draft(far, shop.warehouse, [Moved(rare, 4)], actor="lin")
+    transferring.approve(made.pk, actor="lin")
+    assert [p["expected_on"] for p in quote((rare, 3)).json()["parcels"]] == ["2026-12-03"], (
+        "what is set aside is no one's"
+    )
+
+    transferring.ship(made.pk, actor="lin", expected_on=date(2026, 12, 1))
+
+    parcels = [(p["expected_on"], p["lines"][0]["quantity"]) for p in quote((rare, 5)).json()["parcels"]]
+    assert parcels == [("2026-12-01", 4), ("2026-12-03", 1)]
+    transferring.expect(made.pk, None, actor="lin")
+    found = quote((rare, 5)).json()
+    assert [(p["expected_on"], p["lines"][0]["quantity"]) for p in found["parcels"]] == [("2026-12-03", 2)]

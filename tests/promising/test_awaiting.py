@@ -1,16 +1,18 @@
 """What backordered sub-orders are told while their goods are on order."""
 
 from datetime import date, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory import purchasing, receiving
+from inventory import purchasing, receiving, transferring
 from inventory.models import PurchaseOrder
 from inventory.promising.expecting import ready_at
 from inventory.purchasing import Bought
+from inventory.transferring import Moved
 from orders.fulfilling import allocating, waking
 from orders.models import GoodsPromise, OrderEvent, SubOrder
 from orders.promising import awaiting
@@ -88,6 +90,25 @@ def test_a_promise_ends_untold_when_the_goods_are_there(shop):
     assert awaiting.run() == 0
     assert not GoodsPromise.objects.filter(ended_at=None).exists()
     assert told(part) == [("goods_expected", str(day(3)))]
+
+
+def test_goods_on_their_way_from_another_warehouse_are_promised_and_shown(shop):
+    factories.allocated_order((shop.sku, 100, "1.00"), merchant=shop.merchant)
+    part = waits(shop, 30)
+    far = factories.WarehouseFactory(merchant=shop.merchant, storage_classes=["frozen"])
+    factories.StockFactory(sku=shop.sku, warehouse=far, on_hand=30)
+    made = transferring.draft(far, shop.warehouse, [Moved(shop.sku, 30)], actor="lin")
+    transferring.approve(made.pk, actor="lin")
+    assert awaiting.run() == 0, "it has not left"
+    transferring.ship(made.pk, actor="lin", expected_on=day(2))
+    assert (awaiting.run(), said(part)) == (1, [(1, 2)])
+    page = client_of(is_superuser=True).get(reverse("admin:orders_order_change", args=[part.order_id]))
+    assert (
+        f"On its way: 30 of {shop.sku.code} to warehouse {shop.warehouse} by {day(2)} ({made.reference})."
+        in unescape(page.content.decode())
+    )
+    transferring.expect(made.pk, day(4), actor="lin")
+    assert (awaiting.run(), said(part)) == (1, [(1, 2), (2, 4)])
 
 
 def test_a_day_that_is_over_or_too_far_is_none(shop):

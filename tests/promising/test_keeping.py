@@ -288,7 +288,7 @@ def test_a_decision_keeps_freight_and_date_of_every_warehouse_where_rules_looked
     assert f"¥{promise.freight}" in said[unasked.warehouse.code]
     assert f"{promise.promised_by.astimezone(CHINA):%m-%d %H:%M}" in said[unasked.warehouse.code]
     assert {"FAR", "LHASA"} <= {code for code, way in said.items() if way}
-    assert decision.sentences[-1] == "The rules did not ask for freight and dates: they are by the tables of today."
+    assert decision.sentences[-1] == "规则没有考虑运费和时效，此处按今天的表计算。"
     factories.activate_rules({"sorts": ["promise", "freight"], "warehouses": [shop.warehouse.code, "FAR"], **LAST})
 
     order = factories.allocated_order(shop.sku, merchant=shop.merchant)

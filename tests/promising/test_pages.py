@@ -59,8 +59,10 @@ def test_a_file_that_is_no_table_is_refused_and_who_may_only_look_imports_nothin
 def test_today_shows_cut_offs_that_are_over_and_the_room_that_is_taken(world, boss, shop):  # noqa: F811
     CapacityBucket.objects.create(warehouse=shop.warehouse, day=date(2026, 11, 26), capacity=40, taken=7)
     with time_machine.travel("2026-11-26T22:30:00+08:00", tick=False):
+        factories.WarehouseFactory(merchant=shop.merchant, code="CODES", kind="virtual")
         page = boss.get(reverse("admin:inventory_capacity_today")).content.decode()
 
+    assert "CODES" not in page, "it sends no parcels"
     assert "22:00 over" in page
     assert ">7</td>" in page
     assert ">40</td>" in page

@@ -30,7 +30,8 @@ def test_a_merchant_asks_reads_lists_and_decides(shop):
     assert made.status_code == 201, made.content
     shown = made.json()
     assert (shown["state"], shown["money_state"], shown["number"]) == ("requested", "not_due", f"{order.number}-T1")
-    assert shown["lines"] == [{"position": 1, "sku": shop.sku.code, "announced": 1, "quantity": 1, "found": []}]
+    line = {"position": 1, "sku": shop.sku.code, "announced": 1, "quantity": 1, "found": [], "serials": []}
+    assert shown["lines"] == [line]
     assert made["ETag"] == f'"{shown["version"]}"'
 
     address = f"/api/v1/returns/{shown['number']}"

@@ -80,7 +80,8 @@ class QuotedParcelSerializer(serializers.Serializer):
     lines = QuotedUnitsSerializer(many=True)
     why = ReasonSerializer(allow_null=True, help_text="Why it travels by itself: other_merchant, other_warehouse …")
     expected_on = serializers.DateField(
-        allow_null=True, help_text="Its goods are on order, and should come to the warehouse on that day."
+        allow_null=True,
+        help_text="Its goods are on order or on their way: when they should come.",
     )
 
 
