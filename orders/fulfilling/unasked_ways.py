@@ -24,7 +24,10 @@ def of(parts: Collection[SubOrder]) -> dict[int, Mapping[str, Any]]:
     known = tables.current()
     if not known.levels:
         return {}
-    codes = {code for part in unasked for code, *_figures in part.sourcing["of"]}
+    looked_at = {
+        part.pk: [(code, round(km)) for code, km, *_verdict in (part.sourcing or {}).get("of", ())] for part in unasked
+    }
+    codes = {code for each in looked_at.values() for code, _km in each}
     ids = dict(Warehouse.objects.filter(code__in=codes).values_list("code", "id"))
     plans = [
         Plan(
@@ -40,12 +43,11 @@ def of(parts: Collection[SubOrder]) -> dict[int, Mapping[str, Any]]:
     ]
     carriers = carriers_in_use()
     trips = read_trips(plans, min(part.created_at for part in unasked))
-    found = {}
+    found: dict[int, Mapping[str, Any]] = {}
     for part in unasked:
         decided_at = part.allocated_at or part.created_at
         trip = replace(trips[part.pk], starts_at=max(trips[part.pk].starts_at, decided_at))
-        looked_at = ((code, km) for code, km, *_verdict in part.sourcing["of"] if code in ids)
-        candidates = [Candidate(ids[code], code, round(km)) for code, km in looked_at]
+        candidates = [Candidate(ids[code], code, km) for code, km in looked_at[part.pk] if code in ids]
         ways = today.ways(known, trip, candidates, carriers, decided_at)
         found[part.pk] = {one.code: ways[one.warehouse_id].as_json() for one in candidates if one.warehouse_id in ways}
     return found

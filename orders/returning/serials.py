@@ -81,8 +81,8 @@ def note(
         units = there.get(key, 0)
         if len(mine) > units or (len(mine) < units and part.sku.wants_serials and sold.get(part.sku_id)):
             text = _("Line %(position)d: %(units)d units of %(name)s are there, %(named)d serial numbers are named.")
-            values = {"position": part.position, "units": units, "name": part.name, "named": len(mine)}
-            wrong.append(FieldError(f"serials.{key}", "incomplete", text % values))
+            figures = {"position": part.position, "units": units, "name": part.name, "named": len(mine)}
+            wrong.append(FieldError(f"serials.{key}", "incomplete", text % figures))
     if wrong:
         raise WrongFields(wrong)
     if row.kind != ReturnKind.REPAIR:
