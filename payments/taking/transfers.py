@@ -51,7 +51,8 @@ def enter(
 ) -> BankTransfer:
     """Enter a transfer of so many yuan for an order; somebody else must approve it.
 
-    Raises OmsError for an order that waits for no payment, a day to come or long ago, and a bank's number that was entered before.
+    Raises OmsError for an order that waits for no payment, a day to come or long ago, and a bank's number that was
+    entered before.
     """
     order = lock_order(order_id)
     if order.state != OrderState.AWAITING_PAYMENT:
