@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
@@ -25,6 +25,8 @@ from payments import kinds, troubles
 from payments.models import BankTransfer, Payment
 from payments.taking import recording
 
+# Who buys often may have paid in advance.
+PAID_BEFORE = timedelta(days=366)
 MOST_SCAN_BYTES = 2 * 1024 * 1024
 
 
@@ -49,13 +51,16 @@ def enter(
 ) -> BankTransfer:
     """Enter a transfer of so many yuan for an order; somebody else must approve it.
 
-    Raises OmsError for an order that waits for no payment, a day to come, and a bank's number that was entered before.
+    Raises OmsError for an order that waits for no payment, a day to come or long ago, and a bank's number that was
+    entered before.
     """
     order = lock_order(order_id)
     if order.state != OrderState.AWAITING_PAYMENT:
         raise OmsError(_("This order is not waiting for a payment."))
     if paid_on > timezone.now().astimezone(CHINA).date():
         raise OmsError(_("The day of the transfer is still to come."), attr="paid_on")
+    if paid_on < order.ordered_at.astimezone(CHINA).date() - PAID_BEFORE:
+        raise OmsError(_("The transfer is more than a year older than the order."), attr="paid_on")
     transfer = BankTransfer(
         order=order,
         amount=amount,

@@ -1,6 +1,6 @@
 """Invoices through 诺诺's peer: asked for with the order, issued once the goods are there; and what may go wrong."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from inventory.models import Sku, Warehouse
 from oms.common.models import Connection, Ticket
+from oms.common.zones import CHINA
 from oms.merchants.models import LegalEntity, Merchant
 from oms.simulators.mischief import Trick
 from oms.simulators.nuonuo import NuonuoPeer
@@ -97,6 +98,9 @@ def test_a_company_gets_a_special_invoice_with_its_tax_number(
     world.delivered(shop.place_order(invoice=COMPANY))
     world.until_quiet(peer)
     (issued,) = peer.bureau.by_number.values()
+    # By the clock of China.
+    said = datetime.strptime(issued.order["invoiceDate"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA)
+    assert abs(timezone.now() - said) < timedelta(minutes=5)
     assert (issued.order["invoiceLine"], issued.order["buyerName"], issued.order["buyerTaxNum"]) == (
         *("bs", "示例科技有限公司", "91110000600037341L"),
     )

@@ -271,15 +271,15 @@ def test_a_lines_price_is_protected_by_no_more_than_is_left_of_it(shop):
         return deciding.propose(order.pk, wanted, reason="price_fell", note="fell", actor=actor(clerk), user=user)
 
     waiting = protect("20.00")
-    with pytest.raises(OmsError, match="Only 30.00 yuan of the line's price"):
+    with pytest.raises(OmsError, match=r"Only 30\.00 yuan of the line's price"):
         protect("30.01", clerk)
     protect("30.00", clerk)
-    with pytest.raises(OmsError, match="Only 0.00 yuan of the line's price"):
+    with pytest.raises(OmsError, match=r"Only 0\.00 yuan of the line's price"):
         protect("0.01", clerk)
     # Units that are gone by then had their part of it.
     steps.approve_and_split()
     cancel_units(order.pk, {2: 1}, reason="x", actor=steps.STAFF)
-    with pytest.raises(OmsError, match="Only 0.00 yuan of the line's price"):
+    with pytest.raises(OmsError, match=r"Only 0\.00 yuan of the line's price"):
         deciding.approve(waiting.pk, user=lead, actor=actor(lead))
     deciding.decline(waiting.pk, reason="gone", actor=actor(lead))
 

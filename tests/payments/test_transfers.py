@@ -111,6 +111,8 @@ def test_what_is_to_come_or_for_an_order_that_waits_for_nothing_is_not_taken(sho
     tomorrow = timezone.now().date() + timedelta(days=2)
     with pytest.raises(OmsError, match="still to come"):
         transfers.enter(order.pk, amount=Decimal(1), serial="x", paid_on=tomorrow, actor=LI)
+    with pytest.raises(OmsError, match="older than the order"):
+        transfers.enter(order.pk, amount=Decimal(1), serial="x", paid_on=date(1900, 1, 1), actor=LI)
 
     transfer = entered(order)
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)

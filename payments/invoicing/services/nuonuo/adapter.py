@@ -8,6 +8,7 @@ from typing import Any
 from oms.common.models import Connection
 from oms.common.tax import TaxMark
 from oms.common.work.singly import Unclear
+from oms.common.zones import CHINA
 from payments.invoicing.services import Row, Said, Standing, Submission
 from payments.invoicing.services.nuonuo import wire
 from payments.providers.errors import Refused
@@ -104,7 +105,7 @@ def _order(asked: Submission) -> dict[str, Any]:
     seller, buyer = asked.seller, asked.buyer
     order = {
         "orderNo": asked.number,
-        "invoiceDate": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+        "invoiceDate": f"{datetime.now(CHINA):%Y-%m-%d %H:%M:%S}",
         "invoiceType": "1",
         "invoiceLine": _line(asked),
         # We mail it ourselves.
