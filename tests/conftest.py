@@ -7,6 +7,7 @@ PostgreSQL of OMS_DATA_DIR (`var/test`), which starts by itself.
 import gc
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,19 @@ PBKDF2PasswordHasher.iterations = 1
 def pytest_configure(config: pytest.Config) -> None:
     """The static files are not collected for tests; whitenoise need not say so."""
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test has an id of its own: of several with one id, `pytest -n --dist loadfile` runs but one, and says nothing.
+    Those of schemathesis have the operation in their name only."""
+    times = Counter(item.nodeid for item in items)
+    for item in items:
+        if times[item.nodeid] > 1:
+            item._id = item.id.parse(f"{item.nodeid.rpartition('::')[0]}::{item.name}")
+    again = [nodeid for nodeid, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if again:
+        raise pytest.UsageError(f"several tests are called {', '.join(again[:5])}")
 
 
 def pytest_collection_finish() -> None:

@@ -39,6 +39,7 @@ EVENT = {
 }
 
 
+@extend_schema_serializer(component_name="News")
 class EventSerializer(serializers.Serializer):
     """A piece of news, as webhooks tell it."""
 

@@ -90,6 +90,7 @@ class ReturnsView(ReturnScopedView):
 
     whose = "sub_order__merchant__code"
     scopes = {"GET": "orders.read", "POST": "orders.write"}
+    post_errors = {"404": "There is no such sub-order, or it is not the merchant's."}
     serializer_class = ReturnSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = ReturnFilter

@@ -162,6 +162,7 @@ class IssuedSerializer(serializers.Serializer):
     class Outcome(serializers.Serializer):
         """A card with its secret code, which is told nowhere else, or what is wrong."""
 
+        @extend_schema_serializer(component_name="CardError")
         class Error(serializers.Serializer):
             """What is wrong with a card."""
 

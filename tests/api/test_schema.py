@@ -88,3 +88,10 @@ def test_who_can_unpack_it_gets_an_eighth_of_its_size(builds):
 
 def test_what_it_cannot_be_is_406():
     assert Client().get(URL, headers={"accept": "text/html"}).status_code == 406
+
+
+def test_no_two_things_have_one_name_in_it(capfd):
+    """One of them would be described as the other."""
+    SchemaGenerator().get_schema(request=None, public=True)
+
+    assert [line for line in capfd.readouterr().err.splitlines() if "identical names" in line] == []

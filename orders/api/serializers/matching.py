@@ -39,6 +39,7 @@ class _CodeSerializer(serializers.ModelSerializer):
         return reverse("api:sku-match", [match.channel.code, match.code], request=self.context["request"])
 
 
+@extend_schema_serializer(component_name="MatchComponent")
 class ComponentSerializer(serializers.ModelSerializer):
     """Units of a SKU in one piece of what a code stands for."""
 
