@@ -67,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each test has an id of its own: of several with one id, `pytest -n --dist loadfile` runs but one, and says nothing.
+    """Each test has an id of its own: of several with one, `pytest -n --dist loadfile` runs but one, and says nothing.
     Those of schemathesis have the operation in their name only."""
     times = Counter(item.nodeid for item in items)
     for item in items:
