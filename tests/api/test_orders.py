@@ -241,7 +241,7 @@ def test_parcels_are_shown_with_their_scans(api, shop, django_assert_num_queries
         TrackingEvent.objects.create(shipment=shipment, event_key=key, state="in_transit", text=key, occurred_at=at)
     api.get(ORDERS)
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         (parcel,) = api.get(f"{ORDERS}/{order.number}/shipments").json()
 
     assert (parcel["number"], parcel["carrier"], parcel["waybill_number"]) == (f"{sub_order.number}-S1", "SF", "SF1")

@@ -59,7 +59,7 @@ def test_a_merchant_gets_from_its_key_to_its_first_parcel_by_the_api_alone():
     factories.run(deciding.run, splitting.run, allocating.run, releasing.run, sending.run)
 
     (work,) = client.get("/api/v1/warehouse-orders", {"which": "to_ship"}).json()["results"]
-    assert work["lines"] == [{"sku": "T-1", "quantity": 2, "left_quantity": 0}]
+    assert work["lines"] == [{"sku": "T-1", "quantity": 2, "left_quantity": 0, "wants_serials": False}]
     parcel = {"number": work["sub_order"], "carrier": "SF", "waybill": "SF100000001"}
     told = post(client, "shipping-reports", {"parcels": [parcel]})
     assert told.json()["results"] == [
