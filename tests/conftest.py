@@ -47,6 +47,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 django.setup()
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402 - needs the settings, like the next ones
+from django.core.cache import cache  # noqa: E402
 from django.utils import translation  # noqa: E402
 from rest_framework.test import APIClient  # noqa: E402
 
@@ -112,6 +113,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 def _no_nudges() -> None:
     """No test waits for a broker or wakes a worker of somebody else."""
     nudging.disable()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept() -> None:
+    """Figures that are kept for some seconds are not those of the test before."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -5,18 +5,11 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import UserFactory
-
-
-@pytest.fixture(autouse=True)
-def _fresh_cache() -> None:
-    """Figures kept from another test would be wrong."""
-    cache.clear()
 
 
 def client_of(*rights: str, **user: object) -> Client:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,12 +15,6 @@ from orders.models import Order
 from tests import factories
 from tests.admin.conftest import client_of
 from tests.factories import Shop
-
-
-@pytest.fixture(autouse=True)
-def _fresh_cache() -> None:
-    """Figures kept from another test would be wrong."""
-    cache.clear()
 
 
 @pytest.fixture(autouse=True)
