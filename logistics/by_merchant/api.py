@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from inventory.models import Region, Warehouse
 from logistics.by_merchant import answering, opening, shipping, works
 from logistics.by_merchant.opening import NewWarehouse
+from logistics.by_merchant.reported import Leaving
 from logistics.by_merchant.serializers import (
     CarrierSerializer,
     ChannelSerializer,
@@ -27,7 +28,6 @@ from logistics.by_merchant.serializers import (
     WarehouseSerializer,
     WorkSerializer,
 )
-from logistics.by_merchant.shipping import Leaving
 from logistics.models import Carrier, WarehouseOrder
 from oms.common.door.api import NewestFirst, read_body, represent
 from oms.common.door.rows import as_written, read_rows

@@ -2,20 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
+from logistics.by_merchant.reported import Line, Outcome
 from logistics.warehouses import serials
 from orders.models.returned_serial import MOST_OF_A_SERIAL
 
-if TYPE_CHECKING:
-    from logistics.by_merchant.shipping import Line, Outcome
 
-
-def read(
-    outcomes: Mapping[int, Sequence["Outcome"]], lines: Mapping[int, Sequence["Line"]], *, all_the_same: bool
-) -> None:
+def read(outcomes: Mapping[int, Sequence[Outcome]], lines: Mapping[int, Sequence[Line]], *, all_the_same: bool) -> None:
     """Put to the outcomes (by warehouse order) the serial numbers of their units, and refuse those of which units have
     none, or have one of another unit. What left `all_the_same` is believed: a person is told of numbers that left
     before."""
@@ -40,7 +35,7 @@ def read(
                     one.refuse("serials", "serial_taken", text % values)
 
 
-def _units_in(one: "Outcome", lines: Sequence["Line"]) -> Mapping[str, int]:
+def _units_in(one: Outcome, lines: Sequence[Line]) -> Mapping[str, int]:
     """The units that the parcel holds, by SKU code: those that are named, or all that is here."""
     if one.leaving.units:
         return one.leaving.units
@@ -50,7 +45,7 @@ def _units_in(one: "Outcome", lines: Sequence["Line"]) -> Mapping[str, int]:
     return here
 
 
-def _read_one(one: "Outcome", skus: Mapping[str, "Line"], units: Mapping[str, int], *, all_the_same: bool) -> None:
+def _read_one(one: Outcome, skus: Mapping[str, Line], units: Mapping[str, int], *, all_the_same: bool) -> None:
     for code, texts in one.leaving.serials.items():
         told = [text.strip() for text in texts if text.strip()]
         sku = code or (next(iter(skus)) if len(skus) == 1 else "")

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from inventory.models import StorageClass
 from logistics.by_merchant import opening, shipping
 from logistics.by_merchant.opening import NewWarehouse
-from logistics.by_merchant.shipping import Leaving
+from logistics.by_merchant.reported import Leaving
 from oms.common.errors import FieldError, WrongFields
 from oms.common.files import tables
 from oms.common.models import JobResult

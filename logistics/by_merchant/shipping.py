@@ -6,7 +6,6 @@ The rows of one order go together: where one of them is wrong, none of them coun
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from zlib import crc32
 
@@ -14,6 +13,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from logistics.by_merchant import kinds, naming, telling, works
+from logistics.by_merchant.reported import Leaving, Line, Outcome
 from logistics.models import Carrier, Shipment, ShipmentState, WarehouseOrderState
 from logistics.models.warehouse_order import NOT_GONE
 from logistics.printing import choosing
@@ -21,7 +21,6 @@ from logistics.warehouses import works as locking
 from logistics.warehouses.notices import Notice
 from logistics.warehouses.works import Work
 from oms.common.copying import array
-from oms.common.errors import FieldError
 from oms.merchants.models import Merchant
 from orders.actors import Actor
 from orders.telling import timeline
@@ -32,56 +31,6 @@ MOST_AT_ONCE = 1_000
 _REPORTING, _LABELLING, _LOCKS = 0x73686970, 0x6C61626C, 64
 _WAYBILL = re.compile(r"[0-9A-Za-z-]{5,40}")
 S = WarehouseOrderState
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """A parcel that left: `number` of the warehouse order or of a sub-order in it, `carrier` by code or name.
-
-    `units` by SKU code; empty: all that is in no other parcel. Without carrier and waybill the parcels go with the
-    waybills that they have. `is_last`: what is in no parcel will not leave at all. `weight_g`: 0 where nobody weighed.
-    `serials` by SKU code, of SKUs that have serial numbers; the code may be empty where the order has one such SKU.
-    """
-
-    number: str
-    carrier: str = ""
-    waybill: str = ""
-    units: Mapping[str, int] = field(default_factory=dict)
-    weight_g: int = 0
-    is_last: bool = False
-    serials: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of a parcel; `errors` say why it was refused. `is_known`: it was reported before, word for word.
-    `serials` are the serial numbers of its units, by SKU code."""
-
-    leaving: Leaving
-    errors: list[FieldError] = field(default_factory=list)
-    is_known: bool = False
-    work_id: int | None = None
-    serials: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it counts."""
-        return not self.errors
-
-    def refuse(self, attr: str, code: str, detail: str) -> None:
-        """Say what is wrong."""
-        self.errors.append(FieldError(attr, code, detail))
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Units of a SKU in a warehouse order, and how many of them are in no parcel that left."""
-
-    line: int
-    sku: str
-    here: int
-    sku_id: int
-    wants_serials: bool
 
 
 @transaction.atomic

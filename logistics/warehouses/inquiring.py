@@ -18,7 +18,7 @@ from logistics.warehouses import adapters
 from oms.common import outbound
 from oms.common.masking import describe
 from oms.common.models import Connection, Topic
-from oms.common.work import clock, connections, facts, nudging
+from oms.common.work import clock, connections, facts
 
 # The same order is asked for again after so long; so many are asked for at once over one connection.
 AGAIN_AFTER = timedelta(hours=6)
@@ -78,7 +78,5 @@ def _told(link: Connection, works: Sequence[WarehouseOrder]) -> int:
     connections.note_answer(link, len(works), time.monotonic() - started)
     asked: Collection[str] = {work.number for work in works}
     news = [one for told in answers.values() for one in told if one.subject in asked]
-    if news:
-        facts.receive(link.pk, Topic.WAREHOUSE, news)
-        nudging.nudge("warehouse_facts")
+    facts.receive(link.pk, Topic.WAREHOUSE, news)
     return len(answers)

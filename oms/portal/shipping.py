@@ -20,7 +20,7 @@ from unfold.decorators import action, display
 
 from logistics.admin.printouts import PrintForm
 from logistics.by_merchant import answering, shipping, showing, works
-from logistics.by_merchant.shipping import Leaving
+from logistics.by_merchant.reported import Leaving
 from logistics.models import WarehouseOrder
 from logistics.models.warehouse_order import BEFORE_PACKING, OVER
 from logistics.printing import choosing, printing

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from oms.common.door.api import etag, read_body, represent, version_of
 from oms.common.door.errors import InvalidInput
 from oms.common.door.places import NewestOrByChange
+from oms.common.door.schema import ErrorsSerializer
 from oms.common.errors import FieldError, OmsError
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.returns import (
@@ -90,7 +91,6 @@ class ReturnsView(ReturnScopedView):
 
     whose = "sub_order__merchant__code"
     scopes = {"GET": "orders.read", "POST": "orders.write"}
-    post_errors = {"404": "There is no such sub-order, or it is not the merchant's."}
     serializer_class = ReturnSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = ReturnFilter
@@ -126,7 +126,10 @@ class ReturnsView(ReturnScopedView):
         ),
         tags=["returns"],
         request=ReturnRequestSerializer,
-        responses={201: OpenApiResponse(ReturnSerializer, "It is asked for.")},
+        responses={
+            201: OpenApiResponse(ReturnSerializer, "It is asked for."),
+            404: OpenApiResponse(ErrorsSerializer, "There is no such sub-order, or it is not the merchant's."),
+        },
     )
     def post(self, request: Request) -> Response:
         """Ask for it."""

@@ -180,15 +180,7 @@ class _Trips:
     def __init__(self, part: SubOrder) -> None:
         self.warehouse_id = part.warehouse_id
         self.known, self.carriers = tables.current(), carriers_in_use()
-        plan = Plan(
-            id=part.pk,
-            order_id=part.order_id,
-            number=part.number,
-            state=part.state,
-            merchant_id=part.merchant_id,
-            storage_class=part.storage_class,
-            region_code=part.order.region_id,
-        )
+        plan = Plan.of(part)
         self.trip = sourcing.read_trips([plan], timezone.now()).get(part.pk) if part.warehouse_id else None
 
     def of(self, lines: Sequence[SubOrderLine], units: Mapping[int, int]) -> tuple[datetime | None, int | None]:

@@ -4,7 +4,7 @@ What no warehouse has yet is sourced anew at once. What a warehouse has is asked
 (`logistics.warehouses.moving_away`), so that nothing is ever sent twice.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import F, Func, Value
@@ -116,14 +116,9 @@ def options(part: SubOrder) -> list[Option]:
 def _plan(part: SubOrder) -> Plan:
     wants = [Want(*row) for row in part.lines.order_by("id").values_list("id", "order_line__sku_id", "quantity")]
     here = [part.warehouse_id] if part.warehouse_id is not None else []
-    return Plan(
-        id=part.pk,
-        order_id=part.order_id,
-        number=part.number,
+    return replace(
+        Plan.of(part),
         state=SubOrderState.AWAITING_ALLOCATION,
-        merchant_id=part.merchant_id,
-        storage_class=part.storage_class,
-        region_code=part.order.region_id,
         channel_id=part.order.channel_id,
         refused_by=part.refused_by,
         avoids=[*(part.avoids or ()), *here],

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from inventory.sourcing.asking import Step
 from inventory.sourcing.choosing import NOTHING_CHOSEN, Choice
 from inventory.sourcing.rules import REGION_FIRST, Candidate, Rules, Want
+from orders.models import SubOrder
 
 
 @dataclass(slots=True)
@@ -38,6 +39,19 @@ class Plan:
     shortage: dict[str, int] = field(default_factory=dict)
     # Somebody before it took what was counted on: it is planned anew in the next batch.
     is_overtaken: bool = False
+
+    @classmethod
+    def of(cls, part: SubOrder) -> "Plan":
+        """What a sub-order (with its order) is, without what it wants."""
+        return cls(
+            id=part.pk,
+            order_id=part.order_id,
+            number=part.number,
+            state=part.state,
+            merchant_id=part.merchant_id,
+            storage_class=part.storage_class,
+            region_code=part.order.region_id,
+        )
 
     @property
     def is_whole(self) -> bool:

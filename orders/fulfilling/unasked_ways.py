@@ -29,18 +29,7 @@ def of(parts: Collection[SubOrder]) -> dict[int, Mapping[str, Any]]:
     }
     codes = {code for each in looked_at.values() for code, _km in each}
     ids = dict(Warehouse.objects.filter(code__in=codes).values_list("code", "id"))
-    plans = [
-        Plan(
-            id=part.pk,
-            order_id=part.order_id,
-            number=part.number,
-            state=part.state,
-            merchant_id=part.merchant_id,
-            storage_class=part.storage_class,
-            region_code=part.order.region_id,
-        )
-        for part in unasked
-    ]
+    plans = [Plan.of(part) for part in unasked]
     carriers = carriers_in_use()
     trips = read_trips(plans, min(part.created_at for part in unasked))
     found: dict[int, Mapping[str, Any]] = {}

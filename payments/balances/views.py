@@ -100,7 +100,7 @@ class GiftCardLookUpView(_BalancesView):
     """The gift card that has a code."""
 
     scopes = {"POST": "balances.read"}
-    post_errors = {"404": "No card of the merchant has this code."}
+    error_statuses = {"404": "No card of the merchant has this code."}
     serializer_class = GiftCardSerializer
     requires_idempotency_key = False
 

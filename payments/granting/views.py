@@ -43,7 +43,7 @@ class RefundPreviewView(OrderScopedView):
     """What a return would give."""
 
     scopes = {"POST": "payments.read"}
-    post_errors = {"404": "There is no such order, or it is not the merchant's."}
+    error_statuses = {"404": "There is no such order, or it is not the merchant's."}
     reads_by_post = True
     serializer_class = CalculationSerializer
 

@@ -5,7 +5,7 @@ from django.db import connection
 
 from inventory.models import Sku
 from logistics.by_merchant import shipping
-from logistics.by_merchant.shipping import Leaving
+from logistics.by_merchant.reported import Leaving
 from logistics.models import Shipment, UnitSerial
 from logistics.serializers import ShipmentSerializer
 from logistics.warehouses import events

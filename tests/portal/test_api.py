@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from inventory.models import Warehouse
 from logistics.by_merchant import shipping
-from logistics.by_merchant.shipping import Leaving
+from logistics.by_merchant.reported import Leaving
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import WarehouseOrder
 from logistics.warehouses import releasing, sending, stopping

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from inventory.models import Stock
 from logistics.by_merchant import shipping
-from logistics.by_merchant.shipping import Leaving
+from logistics.by_merchant.reported import Leaving
 from oms.merchants.joining.roles import Role
 from orders.models import Order, ReturnPhoto, ReturnRequest, ReturnRule
 from payments.models import Refund, RefundGrant

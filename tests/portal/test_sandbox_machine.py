@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from inventory.models import Stock
 from logistics.by_merchant import opening, shipping
 from logistics.by_merchant.opening import NewWarehouse
+from logistics.by_merchant.reported import Leaving
 from logistics.by_merchant.sandboxes import open_sandbox
-from logistics.by_merchant.shipping import Leaving
 from logistics.models import Carrier, WarehouseOrder
 from logistics.watching import alerts
 from oms.checking.sandbox_invariants import INVARIANTS

@@ -3,7 +3,7 @@
 import pytest
 
 from logistics.by_merchant import answering, shipping
-from logistics.by_merchant.shipping import Leaving
+from logistics.by_merchant.reported import Leaving
 from logistics.carriers import dispatching
 from logistics.models import Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending, stopping

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from inventory.invariants import INVARIANTS as OF_STOCK
 from inventory.models import Stock
 from logistics.by_merchant import answering, shipping
-from logistics.by_merchant.shipping import Leaving
+from logistics.by_merchant.reported import Leaving
 from logistics.invariants import INVARIANTS as OF_LOGISTICS
 from logistics.models import Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending, stopping

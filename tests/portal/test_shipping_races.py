@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from logistics.by_merchant import shipping
-from logistics.by_merchant.shipping import Leaving
+from logistics.by_merchant.reported import Leaving
 from logistics.models import Shipment
 from tests import steps
 from tests.portal import world

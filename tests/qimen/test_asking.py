@@ -1,9 +1,6 @@
 """Warehouses are asked for orders whose news are late: what was lost on its way comes to light, and is counted once."""
 
-from datetime import timedelta
-
 import pytest
-from django.db.models import F
 
 from inventory.models import Stock
 from logistics.models import Shipment, WarehouseOrder
@@ -41,16 +38,9 @@ def bring(place: Place, lost: list) -> None:
     factories.run(events.run)
 
 
-def hours_pass(hours: float) -> None:
-    """All that is known of warehouse orders happened so many hours earlier."""
-    columns = ("created_at", "state_since", "packed_at", "next_event_due", "stop_requested_at", "asked_at")
-    ago = timedelta(hours=hours)
-    WarehouseOrder.objects.update(**{name: F(name) - ago for name in columns})
-
-
 def asked_when_late() -> int:
     """The deadline passes, an alert opens, and the warehouse is asked; what it said is worked on."""
-    hours_pass(120)
+    world.hours_pass(120)
     alerts.run(100)
     answered = inquiring.ask()
     factories.run(events.run)
@@ -152,9 +142,9 @@ def test_who_is_in_time_was_asked_lately_or_does_not_know_the_order_is_left_alon
     assert inquiring.ask() == 0
     assert asked_when_late() == 1
     assert InboundFact.objects.count() == 0
-    hours_pass(5)
+    world.hours_pass(5)
     assert inquiring.ask() == 0
-    hours_pass(2)
+    world.hours_pass(2)
     assert inquiring.ask() == 1
 
 
@@ -167,7 +157,7 @@ def test_a_warehouse_that_does_not_answer_counts_as_failing_and_loses_nothing(sh
     assert asked_when_late() == 0
     link.refresh_from_db()
     assert link.failures == 1
-    hours_pass(7)
+    world.hours_pass(7)
     assert inquiring.ask() == 1
     factories.run(events.run)
     assert steps.state_of(part) == "shipped"

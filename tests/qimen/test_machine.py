@@ -1,11 +1,8 @@
 """Whatever warehouse and OMS do, in any order and twice: stock and states hold, and all ends where the warehouse's own
 book says."""
 
-from datetime import timedelta
-
 import pytest
 from django.db import connection
-from django.db.models import F
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -143,8 +140,7 @@ class Warehousing(RuleBasedStateMachine):
     @rule()
     def ask(self) -> None:
         """Much time passes, and what is late is asked for."""
-        columns = ("created_at", "state_since", "packed_at", "next_event_due", "stop_requested_at", "asked_at")
-        WarehouseOrder.objects.update(**{name: F(name) - timedelta(days=5) for name in columns})
+        world.hours_pass(120)
         alerts.run(1000)
         inquiring.ask()
         self._work()

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.db.models import F
 from django.test import Client
 
 from inventory.models import Warehouse
@@ -92,6 +94,13 @@ def asked_to_stop() -> None:
     factories.run(stopping.pass_on)
     steps.once(stopping.run)
     factories.run(events.run)
+
+
+def hours_pass(hours: float) -> None:
+    """All that is known of warehouse orders happened so many hours earlier."""
+    columns = ("created_at", "state_since", "packed_at", "next_event_due", "stop_requested_at", "asked_at")
+    ago = timedelta(hours=hours)
+    WarehouseOrder.objects.update(**{name: F(name) - ago for name in columns})
 
 
 def number(part: SubOrder) -> str:

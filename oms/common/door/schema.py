@@ -110,8 +110,6 @@ class ApiSchema(AutoSchema):
                 errors["409"] = f"{errors['409']} Or: {running}" if "409" in errors else running
                 errors["422"] = "The Idempotency-Key belongs to a call of another address or body."
             errors |= getattr(self.view, "error_statuses", {})
-            if self.method == "POST":
-                errors |= getattr(self.view, "post_errors", {})
             if "{" in self.path:
                 errors["404"] = "There is no such thing, or it is not the merchant's."
             for status, description in errors.items():
