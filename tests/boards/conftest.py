@@ -1,3 +1,3 @@
 """Staff, as in the tests of the admin."""
 
-from tests.admin.conftest import _fresh_cache, boss, reader, statements  # noqa: F401 - fixtures
+from tests.admin.conftest import boss, reader, statements  # noqa: F401 - fixtures

@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 
 from oms import figures, probes
-from tests.admin.conftest import _fresh_cache, boss, client_of, reader
+from tests.admin.conftest import boss, client_of, reader
 
-__all__ = ["_fresh_cache", "boss", "reader"]
+__all__ = ["boss", "reader"]
 
 
 @pytest.fixture(autouse=True)
