@@ -1,13 +1,13 @@
 """What buyers are told of changes of their orders, and where they can be reached."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
 
 from oms.common.messages import writing
-from oms.common.messages.kinds import MessageKind, register_message_kind
+from oms.common.messages.kinds import MessageKind, Value, register_message_kind
 from oms.common.models import MessageWay
 from oms.merchants import sandboxes
 from orders.models import InvoiceRequest, Order, OrderEvent, SubOrder, SubOrderLine
@@ -50,7 +50,6 @@ UNITS_CANCELLED = register_message_kind(
         },
     )
 )
-_MOST_NAMED = 60
 
 
 def tell_cancelled(order_ids: Collection[int]) -> None:
@@ -95,8 +94,8 @@ def tell_of_parts(kind: MessageKind, sub_order_ids: Collection[int], link_of: Ca
 
 def _of_part(part: SubOrder, link: str, asked: InvoiceRequest | None) -> writing.News:
     order = part.order
-    goods = named(line.order_line.name for line in part.lines.all())
-    values = {"goods": goods, "link": link, "order": order.external_number}
+    goods = [line.order_line.name for line in part.lines.all()]
+    values: dict[str, Value] = {"goods": goods, "link": link, "order": order.external_number}
     return writing.News(part.number, values, mail_of(order, asked), phone_of(order), about_id=order.pk)
 
 
@@ -107,7 +106,7 @@ def tell_units(order_id: int, units: Mapping[str, int]) -> None:
     if order.channel.merchant.is_sandbox:
         return
     told_by = OrderEvent.objects.filter(order_id=order_id).order_by("-id").values_list("id", flat=True).first()
-    goods = named(f"{name} × {count}" for name, count in units.items())
+    goods = [f"{name} × {count}" for name, count in units.items()]
     asked = InvoiceRequest.objects.filter(order=order).first()
     news = writing.News(
         f"{order.number}:units:{told_by}",
@@ -117,12 +116,6 @@ def tell_units(order_id: int, units: Mapping[str, int]) -> None:
         about_id=order_id,
     )
     writing.write(UNITS_CANCELLED, [news])
-
-
-def named(goods: Iterable[str]) -> str:
-    """Goods in a message, as many as there is room for."""
-    names = "、".join(goods)
-    return names if len(names) <= _MOST_NAMED else f"{names[: _MOST_NAMED - 1]}…"
 
 
 def mail_of(order: Order, asked: InvoiceRequest | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from inventory.models import Stock, StockMovement
 from logistics.warehouses import events, releasing, sending, stopping
@@ -235,6 +236,20 @@ def test_the_buyer_is_told_once_where_that_is_wanted(shop):
     assert list(BuyerMessage.objects.filter(way="site").values_list("kind", flat=True)) == ["units_cancelled"] * 2
     do(order, Selection(), tells_buyer=True)
     assert BuyerMessage.objects.filter(kind="order_cancelled", way="site").count() == 1
+
+
+@pytest.mark.parametrize(("language", "between"), [("en", ", "), ("zh-hans", "、")])
+def test_goods_in_a_message_stand_beside_each_other_as_its_reader_writes(shop, language, between):
+    writing.install_defaults()
+    other = factories.SkuFactory(merchant=shop.merchant)
+    order = shop.place_order((shop.sku, 2, "10.00"), (other, 3, "20.00"), payment_method="cod")
+    names = [line.name for line in order.lines.order_by("position")]
+
+    do(order, Selection({1: 1, 2: 2}), tells_buyer=True)
+
+    with translation.override(language):
+        (told,) = writing.shown(order.pk)
+    assert f"{names[0]} × 1{between}{names[1]} × 2" in told
 
 
 # --- The preview ------------------------------------------------------------------------------------------------------

@@ -186,4 +186,4 @@ def test_staff_edit_templates_which_are_checked_when_saved(
     assert boss.post(address, {**values, "body": "{{hi}} {link}"}).status_code == 302
 
     template.refresh_from_db()
-    assert kinds.filled(template.body, {"link": "L"}) == "{hi} L"
+    assert kinds.filled(template.body, {"link": "L"}, "zh-hans") == "{hi} L"

@@ -1,6 +1,6 @@
 """The kinds of news that buyers are told, each with what its templates may fill in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any
@@ -8,6 +8,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from oms.common.errors import FieldError
+
+# What a template fills in: a text, or the names of several things.
+Value = str | Sequence[str]
+# Characters, of several things together: a message by telephone is short.
+MOST_NAMED = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +60,17 @@ def wrong(kind: MessageKind, text: str, attr: str) -> list[FieldError]:
     return errors
 
 
-def filled(text: str, values: Mapping[str, str]) -> str:
-    """The text with its names filled in; one that is not given is left empty."""
+def filled(text: str, values: Mapping[str, Value], language: str) -> str:
+    """The text, which is in the language, with its names filled in; one that is not given is left empty."""
     return "".join(
-        literal + (values.get(name, "") if name is not None else "")
+        literal + (worded(values.get(name, ""), language) if name is not None else "")
         for literal, name, _spec, _conversion in Formatter().parse(text)
     )
+
+
+def worded(value: Value, language: str) -> str:
+    """A value as a text in the language says it: of several things as many as there is room for."""
+    if isinstance(value, str):
+        return value
+    names = ("、" if language.startswith("zh") else ", ").join(value)
+    return names if len(names) <= MOST_NAMED else f"{names[: MOST_NAMED - 1]}…"

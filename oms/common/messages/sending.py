@@ -7,6 +7,7 @@ and a ticket calls a person; what is not answered is sent again under the same n
 from collections.abc import Collection, Mapping, Sequence
 from smtplib import SMTPRecipientsRefused, SMTPSenderRefused
 
+from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models.functions import Now
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from oms.common import secrecy, tickets
 from oms.common.masking import describe, mask_text
 from oms.common.messages import services
+from oms.common.messages.kinds import worded
 from oms.common.messages.services import Answer, Text
 from oms.common.messages.writing import MAIL_STAGE, SMS_STAGE, opened
 from oms.common.models import BuyerMessage, Connection, MessageWay, Team
@@ -86,7 +88,9 @@ def _prepare(message_ids: Sequence[int]) -> Mapping[int, Text]:
         content = opened(message)
         assert message.address is not None  # noqa: S101 - a constraint
         phone = secrecy.unseal(message.address)
-        found[message.pk] = Text(str(message.pk), phone, content.text, message.provider_code, content.values)
+        # Services have their templates in the language of the installation.
+        values = {name: worded(value, settings.LANGUAGE_CODE) for name, value in content.values.items()}
+        found[message.pk] = Text(str(message.pk), phone, content.text, message.provider_code, values)
     return found
 
 

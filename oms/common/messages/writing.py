@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import get_language
 
 from oms.common import secrecy
-from oms.common.messages.kinds import MessageKind, filled, known
+from oms.common.messages.kinds import MessageKind, Value, filled, known
 from oms.common.models import BuyerMessage, Connection, MessageTemplate, MessageWay, SystemKind
 from oms.common.work import nudging
 
@@ -22,7 +22,7 @@ class Content(msgspec.Struct):
 
     subject: str
     text: str
-    values: dict[str, str]
+    values: dict[str, str | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class News:
     order's id."""
 
     key: str
-    values: Mapping[str, str]
+    values: Mapping[str, Value]
     mail: str = ""
     phone: str = ""
     about_id: int | None = None
@@ -69,7 +69,9 @@ def _rows(
             continue
         if way == MessageWay.SMS and service is None:
             continue
-        content = Content(filled(template.subject, fact.values), filled(template.body, fact.values), dict(fact.values))
+        values = {name: value if isinstance(value, str) else list(value) for name, value in fact.values.items()}
+        said = template.language
+        content = Content(filled(template.subject, values, said), filled(template.body, values, said), values)
         is_shown = way == MessageWay.SITE
         rows.append(
             BuyerMessage(
@@ -113,12 +115,11 @@ def shown(about_id: int) -> list[str]:
     """What is told on the page of an order (by id), the newest first, in the reader's language as far as there is a
     template in it."""
     rows = list(BuyerMessage.objects.filter(about_id=about_id, way=MessageWay.SITE).order_by("-id"))
-    own = MessageTemplate.objects.filter(
-        way=MessageWay.SITE, language=get_language() or settings.LANGUAGE_CODE, kind__in=[row.kind for row in rows]
-    )
+    language = get_language() or settings.LANGUAGE_CODE
+    own = MessageTemplate.objects.filter(way=MessageWay.SITE, language=language, kind__in=[row.kind for row in rows])
     bodies = dict(own.values_list("kind", "body"))
     contents = [(row.kind, opened(row)) for row in rows]
-    return [filled(bodies[kind], told.values) if kind in bodies else told.text for kind, told in contents]
+    return [filled(bodies[kind], told.values, language) if kind in bodies else told.text for kind, told in contents]
 
 
 def install_defaults() -> None:
