@@ -6,18 +6,20 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from logistics.buyer import telling
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.models import Team
 from orders.actors import Actor
 from orders.fulfilling import completing
 from orders.locking import lock_order
-from orders.models import ActorKind, Order, OrderState, SubOrder
+from orders.models import ActorKind, FulfilmentState, Order, OrderState, SubOrder
 from orders.models.order import OVER
 from orders.reviewing import holds
 
 BUYER = Actor(ActorKind.BUYER, "buyer")
 LONGEST_REASON = 200
+_ARRIVED = (FulfilmentState.DELIVERED, FulfilmentState.RETURNED)
 
 CANCELLATION_WANTED = tickets.register_kind(
     tickets.TicketKind(
@@ -43,8 +45,8 @@ class NotNow(OmsError):
 
 
 def may_cancel(order: Order) -> bool:
-    """Whether a cancellation can be asked for."""
-    return order.state not in OVER and not order.cancel_requested_at
+    """Whether a cancellation can be asked for: what has arrived can only be sent back."""
+    return order.state not in OVER and order.fulfilment_state not in _ARRIVED and not order.cancel_requested_at
 
 
 @transaction.atomic
@@ -54,7 +56,7 @@ def cancellation(order_id: int, reason: str) -> None:
     reason = _given(reason)
     order = lock_order(order_id)
     if not may_cancel(order):
-        raise NotNow(_("The order is over: %(state)s.") % {"state": order.get_state_display()})
+        raise NotNow(_("The order is over: %(state)s.") % {"state": telling.state_of(order)})
     if not order.open_holds and order.state != OrderState.AWAITING_PAYMENT:
         try:
             # In a savepoint: a hold that would stop nothing is refused, and the request stands all the same.

@@ -30,6 +30,7 @@ def track_view(request: HttpRequest, token: str) -> HttpResponse:
             return redirect(f"{request.path}?done=1")
     context = {
         "order": order,
+        "state": telling.state_of(order),
         "place": f"{order.region.city} {order.region.district}" if order.region else "",
         "parts": [(part, returning.lines_of(part.row)) for part in telling.parts_of(order)],
         "returns": returning.told(order),

@@ -16,7 +16,7 @@ from inventory.models import StorageClass, Warehouse
 from logistics.carriers import words
 from logistics.models import Direction, Shipment, ShipmentLine, ShipmentState, TrackingEvent
 from logistics.virtual import links
-from orders.models import DeliveryPromise, Order, SubOrder, SubOrderState
+from orders.models import DeliveryPromise, Order, OrderState, SubOrder, SubOrderState
 from orders.models.sub_order import ARRIVED, AT_WAREHOUSE, UNDONE
 
 # How far a parcel is on the line from its warehouse to its buyer, in per cent.
@@ -98,6 +98,11 @@ class PartTold:
     def good(self) -> str:
         """The address of the page with virtual goods that are there; else empty."""
         return links.path_of(self.row) if self.row.is_virtual and self.row.state in ARRIVED else ""
+
+
+def state_of(order: Order) -> str:
+    """Where the order is, in the buyer's words: once it is split, how far its goods are."""
+    return str(order.get_fulfilment_state_display() if order.state == OrderState.SPLIT else order.get_state_display())
 
 
 def parts_of(order: Order) -> list[PartTold]:

@@ -155,7 +155,9 @@ def _tell(
 def _too_many(position: int, left: int, elsewhere: Sequence[str] = ()) -> CannotCancel:
     """`elsewhere` are the numbers of sub-orders that hold other units of the line, which warehouses have."""
     values = {"left": left, "position": position, "numbers": _(", ").join(elsewhere)}
-    if not elsewhere:
+    if not elsewhere and not left:
+        text = _("No unit of line %(position)d can be cancelled any more; take back what has left instead.")
+    elif not elsewhere:
         text = _("Only %(left)d units of line %(position)d can still be cancelled.")
     else:
         text = _(

@@ -47,7 +47,7 @@ class ExchangeForm(forms.Form):
         widget=forms.Select(attrs=acting.INPUT),
     )
     remark = forms.CharField(
-        label=gettext_lazy("Remark"), max_length=300, required=False, widget=forms.TextInput(attrs=acting.INPUT)
+        label=gettext_lazy("Note"), max_length=300, required=False, widget=forms.TextInput(attrs=acting.INPUT)
     )
 
 

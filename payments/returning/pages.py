@@ -154,6 +154,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
 
     change_list_template = "admin/common/ticket/change_list.html"
     change_form_outer_before_template = "admin/payments/return/page.html"
+    change_form_outer_after_template = None
     search_fields = ("number", "order__number", "sub_order__number", "waybill_number")
     search_help_text = gettext_lazy("Number of the return, order or sub-order, or waybill of the way back")
     list_display = (

@@ -203,6 +203,18 @@ def test_what_left_cannot_be_held_but_a_person_is_called_all_the_same(shop: fact
     assert (Hold.objects.count(), Ticket.objects.filter(kind="buyer_wants_cancellation").count()) == (0, 1)
 
 
+def test_what_has_all_arrived_is_sent_back_not_cancelled(shop: factories.Shop) -> None:
+    order = shop.place_order(payment_method="cod")
+    steps.scan(steps.shipped(order), "collected", "in_transit", "out_for_delivery", "signed")
+    client, path = opened(order), links.path_of(order)
+    text = client.get(path).content.decode()
+
+    assert ("<dd>Delivered</dd>" in text, 'value="cancel"' in text, 'value="return"' in text) == (True, False, True)
+    late = client.post(path, {"action": "cancel", "reason": "late"})
+    assert "The order is over: Delivered." in late.content.decode()
+    assert not Ticket.objects.exists()
+
+
 def test_staff_find_the_link_on_the_orders_page(shop: factories.Shop, boss: Client) -> None:  # noqa: F811
     order = shop.place_order()
     shown = boss.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
