@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from inventory.models import RemoteArea, Stock, StockMovement
-from orders.models import Order, OrderLine, OrderTerms, SubOrder
+from orders.models import Hold, Order, OrderLine, OrderTerms, ReviewDecision, SubOrder
 from orders.reviewing import compiling, deciding, shipped, words
 from tests import factories, steps
 
@@ -76,14 +76,27 @@ def test_3_counts_no_cancelled_order_and_no_other_address(shop):
     assert fits("buyer_velocity", elsewhere) == [True]
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        {"kind": "phone", "phone": "138 0000 1111"},
-        {"kind": "address", "region_code": "110101", "address": "中山路 861号13栋837室"},
-        {"kind": "buyer", "text": "B1"},
-    ],
+_ENTRIES = (
+    {"kind": "phone", "phone": "138 0000 1111"},
+    {"kind": "address", "region_code": "110101", "address": "中山路 861号13栋837室"},
+    {"kind": "buyer", "text": "B1"},
 )
+
+
+@pytest.mark.parametrize("entry", _ENTRIES)
+def test_what_a_list_found_does_not_say_whose_phone_or_address_it_is(shop, entry):
+    shop.place_order(payment_method="cod")
+    factories.listed(**entry, reason="fraud")
+    factories.run(deciding.run)
+
+    kept = str(
+        [*Hold.objects.values_list("details", flat=True), *ReviewDecision.objects.values_list("hits", flat=True)]
+    )
+    assert "fraud" in kept
+    assert [text for text in ("13800001111", "138", "861号", "837室") if text in kept] == []
+
+
+@pytest.mark.parametrize("entry", _ENTRIES)
 def test_5_the_deny_list_until_an_entry_expires(shop, entry):
     order = shop.place_order()
     other = shop.place_order(

@@ -129,7 +129,9 @@ def _on_list(b: Builder, values: Values) -> Sql:
     alias = b.alias()
     join = f"""
     LEFT JOIN LATERAL (
-        SELECT coalesce(nullif(e.phone, ''), nullif(e.address, ''), e.text) AS value, e.reason
+        -- What is kept is shown to everybody who sees the order: who it is about stays on the list.
+        SELECT CASE WHEN e.phone <> '' THEN '****' || right(e.phone, 4)
+                    WHEN e.address <> '' THEN left(e.address, 3) || '…' ELSE e.text END AS value, e.reason
         FROM orders_reviewlistentry e
         WHERE e.review_list_id = (SELECT b.id FROM orders_reviewlist b WHERE b.code = {b.bind(values["list"], "text")})
           AND {COUNTS}
