@@ -18,7 +18,7 @@ from oms.common.masking import mask_name, mask_phone
 from oms.common.templatetags.staff import yuan
 from oms.merchant_admin import OwnPages, actor_of, site
 from oms.merchants.models import Merchant
-from oms.portal import entering, imports, recipients
+from oms.portal import entering, imports, late, recipients
 from orders.changing import cancelling
 from orders.models import Order, OrderState, SubOrder
 
@@ -112,15 +112,20 @@ class OwnSubOrders(OwnPages):
     """The sub-orders that the merchant fulfils."""
 
     search_fields = ("number",)
-    list_display = ("number", "state_label", "warehouse", "payable", "created_at")
+    list_display = ("number", "state_label", "lateness", "warehouse", "payable", "created_at")
     list_select_related = ("warehouse",)
-    list_filter = (("state", ChoicesDropdownFilter),)
-    fields = (("number", "state_label"), ("warehouse", "payable_amount"), "contents", "created_at")
-    readonly_fields = ("number", "state_label", "warehouse", "payable_amount", "contents", "created_at")
+    list_filter = (("state", ChoicesDropdownFilter), late.LateFilter)
+    fields = (("number", "state_label"), "lateness", ("warehouse", "payable_amount"), "contents", "created_at")
+    readonly_fields = ("number", "state_label", "lateness", "warehouse", "payable_amount", "contents", "created_at")
 
     def own(self, merchant: Merchant) -> QuerySet[SubOrder]:
         """As the API."""
-        return SubOrder.objects.visible_to(merchant)
+        return late.with_why(SubOrder.objects.visible_to(merchant))
+
+    @display(description=gettext_lazy("lateness"))
+    def lateness(self, sub_order: SubOrder) -> str:
+        """What is late of it, or may be."""
+        return late.why(sub_order)
 
     @display(description=pgettext_lazy("goods", "lines"))
     def contents(self, sub_order: SubOrder) -> str:

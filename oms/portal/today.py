@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from logistics.by_merchant import works
 from oms.merchant_admin import merchant_of, site
+from oms.portal import late
 from orders.models import Order, OrderState, RejectedOrder, ReturnRequest, ReturnState, SubOrder, SubOrderState
 
 MOST_COUNTED = 1000
@@ -36,6 +37,7 @@ def waits_of(request: HttpRequest) -> Mapping[str, Any]:
         "waits": [
             _row(_("Orders to ship"), works.to_ship(merchant), "logistics_warehouseorder"),
             _row(_("Requests to cancel"), works.to_answer(merchant), "logistics_warehouseorder", "?which=stop"),
+            _row(_("Late, or may be"), late.late_of(parts), "orders_suborder", "?late=yes"),
             _row(_("Sub-orders waiting for stock"), short, "orders_suborder", "?state__exact=backordered"),
             _row(
                 _("Returns to decide"),
