@@ -131,7 +131,7 @@ class RowActions(KeysetAdmin):
     """A page of a row with actions, each with an address of its own; its template draws `row_actions`."""
 
     row_actions: Sequence[RowAction] = ()
-    change_form_outer_after_template = "admin/row_actions.html"
+    change_form_outer_after_template: str | None = "admin/row_actions.html"
 
     def fitting_actions(self, row: Any) -> Collection[str]:
         """The names of the actions that make sense for the row as it is now; all unless a subclass chooses."""
