@@ -10,10 +10,11 @@ from logistics.models import WarehouseOrderState
 from logistics.warehouses.packing import Packing
 from oms.common.copying import array, text_array
 from oms.common.states import listed
+from orders.models import StrayState
 from orders.models.return_request import RESTOCKED
 
-# Whether a unit of line `{line}` with the number of row `{unit}` came back: inspection named it; or did not name all
-# that came of the line, so that it may be one of those.
+# Whether the unit of row `{unit}` came back: inspection named it; or did not name all that came of the line, so that it
+# may be one of those; or it came in a parcel that nobody knew, and was taken into stock.
 _CAME_BACK = f"""(
     EXISTS (
         SELECT FROM orders_returnedserial back JOIN orders_returnline rl ON rl.id = back.line_id
@@ -28,6 +29,10 @@ _CAME_BACK = f"""(
     ) > (
         SELECT count(*) FROM orders_returnedserial back JOIN orders_returnline rl ON rl.id = back.line_id
         WHERE rl.sub_order_line_id = {{unit}}.sub_order_line_id
+    ) OR EXISTS (
+        SELECT FROM orders_strayunit su JOIN orders_strayparcel sp ON sp.id = su.parcel_id
+        WHERE su.serials @> ARRAY[{{unit}}.serial] AND su.sku_id = {{unit}}.sku_id
+            AND sp.state = '{StrayState.KEPT}' AND sp.ended_at > {{unit}}.told_at
     ))
 """
 _HAS_LEFT = """(
@@ -143,3 +148,20 @@ def sold(order_id: int) -> dict[int, set[str]]:
         for sku, serial in cursor.fetchall():
             found[sku].add(serial)
     return found
+
+
+def whose(units: Collection[tuple[int, str]]) -> set[int]:
+    """The sub-orders (ids) with which units (SKU id, serial number) were packed that did not come back. One
+    statement."""
+    skus, numbers = [sku for sku, _number in units], [number for _sku, number in units]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT DISTINCT l.sub_order_id FROM unnest(%s::bigint[], %s::text[]) AS w(sku, serial)
+            JOIN logistics_unitserial u ON (u.serial, u.sku_id) = (w.serial, w.sku)
+            JOIN orders_suborderline l ON l.id = u.sub_order_line_id
+            WHERE NOT {_CAME_BACK.format(unit="u")}
+            """,
+            [array(skus), text_array(numbers)],
+        )
+        return {key for (key,) in cursor.fetchall()}

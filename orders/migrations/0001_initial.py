@@ -791,6 +791,7 @@ class Migration(FirstMigration):
                 ('description', models.CharField(blank=True, db_default='', default='', max_length=120, verbose_name='what it seems to be')),
                 ('found', models.CharField(choices=[('good', 'Good'), ('defective', 'Defective'), ('damaged', 'Damaged'), ('box_damaged', 'Box damaged')], default='good', max_length=12, verbose_name='found')),
                 ('quantity', models.PositiveIntegerField(verbose_name='units')),
+                ('serials', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), db_default=[], default=list, size=None, verbose_name='serial numbers')),
                 ('parcel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='units', to='orders.strayparcel', verbose_name='parcel')),
                 ('sku', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
             ],
@@ -799,7 +800,8 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'units in parcels that nobody knows',
                 'ordering': ['id'],
                 'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('parcel', 'sku', 'found', 'description'), name='stray_unit_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('found__in', ['good', 'defective', 'damaged', 'box_damaged'])), name='stray_unit_is_there'), models.CheckConstraint(condition=models.Q(('quantity__gt', 0), models.Q(('sku__isnull', False), models.Q(('description', ''), _negated=True), _connector='OR')), name='stray_unit_is_something')],
+                'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['serials'], name='stray_unit_by_serial')],
+                'constraints': [models.UniqueConstraint(fields=('parcel', 'sku', 'found', 'description'), name='stray_unit_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('found__in', ['good', 'defective', 'damaged', 'box_damaged'])), name='stray_unit_is_there'), models.CheckConstraint(condition=models.Q(('quantity__gt', 0), models.Q(('sku__isnull', False), models.Q(('description', ''), _negated=True), _connector='OR')), name='stray_unit_is_something'), models.CheckConstraint(condition=models.Q(('serials__len__lte', models.F('quantity'))), name='stray_unit_serials_are_of_units')],
             },
         ),
         migrations.CreateModel(
