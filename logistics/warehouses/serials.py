@@ -41,10 +41,26 @@ _HAS_LEFT = """(
 """
 
 
+def lock(numbers: Iterable[str]) -> None:
+    """Keep others from naming units with these serial numbers until the running transaction ends: rows of orders and
+    warehouse orders are locked before, stock after. One statement; none for no numbers."""
+    if wanted := sorted({number.strip() for number in numbers}):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT pg_advisory_xact_lock(hashtextextended('serial:' || w.serial, 0))
+                FROM (
+                    SELECT serial FROM unnest(%s::text[]) AS u(serial) ORDER BY hashtextextended('serial:' || serial, 0)
+                ) AS w
+                """,
+                [text_array(wanted)],
+            )
+
+
 def note(packings: Mapping[int, Packing]) -> Mapping[int, list[tuple[str, Any]]]:
     """Write what reports told of the SKUs that have serial numbers, once each, with their parcels, which are written;
-    returns the troubles (reason, values) by warehouse order: a number under which a unit left before and did not come
-    back. Nothing is asked where no number is told, else two statements."""
+    the numbers are locked. Returns the troubles (reason, values) by warehouse order: a number under which a unit left
+    before and did not come back. Nothing is asked where no number is told, else two statements."""
     told = [
         (key, line, serial, box.id if box is not None and box.exists else None)
         for key, packing in packings.items()
@@ -99,14 +115,8 @@ def taken(units: Iterable[tuple[int, str]], *, but: Collection[int]) -> dict[tup
     if not wanted:
         return {}
     skus, serials = zip(*wanted, strict=True)
+    lock(serials)
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT pg_advisory_xact_lock(hashtextextended('serial:' || w.sku || ':' || w.serial, 0))
-            FROM (SELECT * FROM unnest(%s::bigint[], %s::text[]) AS w(sku, serial) ORDER BY 1, 2) AS w
-            """,
-            [array(skus), text_array(serials)],
-        )
         cursor.execute(
             f"""
             SELECT w.sku, w.serial, max(before.number)

@@ -104,6 +104,7 @@ def test_a_unit_that_was_taken_into_stock_may_leave_again_once(phones):
     shop = phones
     shipped(shop, "A1")
     units = [(shop.sku.pk, "A1")]
+    strays.dispose(noted(shop, "A1").pk, reason="broken", actor=steps.STAFF)
     parcel = noted(shop, "A1")
     assert [number for _sku, number in serials.taken(units, but=())] == ["A1"]
     strays.keep(parcel.pk, reason="60 days", actor=steps.STAFF)
