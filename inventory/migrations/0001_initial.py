@@ -474,7 +474,7 @@ class Migration(FirstMigration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
-                ('number', models.CharField(max_length=40, verbose_name='number')),
+                ('number', models.CharField(max_length=40, verbose_name='purchase order number')),
                 ('supplier', models.CharField(blank=True, default='', max_length=120, verbose_name='supplier')),
                 ('expected_on', models.DateField(blank=True, null=True, verbose_name='expected on')),
                 ('state', django_fsm.FSMField(choices=[('draft', 'Draft'), ('open', 'Expected'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], db_default='open', default='open', max_length=50, verbose_name='state')),
