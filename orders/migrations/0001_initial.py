@@ -749,7 +749,7 @@ class Migration(FirstMigration):
                 ('state', django_fsm.FSMField(choices=[('unknown', 'Nobody knows whose'), ('matched', 'Is of a return'), ('kept', 'Taken into stock'), ('disposed', 'Disposed of')], default='unknown', max_length=50, protected=True, verbose_name='state')),
                 ('waybill_number', models.CharField(blank=True, db_default='', default='', max_length=40, verbose_name='waybill number')),
                 ('phone_tail', models.CharField(blank=True, db_default='', default='', help_text='Four digits.', max_length=4, verbose_name="end of the sender's phone")),
-                ('remark', models.CharField(blank=True, db_default='', default='', max_length=300, verbose_name='remark')),
+                ('remark', models.CharField(blank=True, db_default='', default='', max_length=300, verbose_name='note')),
                 ('noted_by_kind', models.CharField(choices=[('staff', 'Staff'), ('merchant', 'Merchant'), ('buyer', 'Buyer'), ('job', 'System'), ('rule', 'Rule'), ('warehouse', 'Warehouse'), ('carrier', 'Carrier'), ('provider', 'Payment provider')], max_length=12, verbose_name='kind of actor')),
                 ('noted_by', models.CharField(max_length=80, verbose_name='noted by')),
                 ('noted_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='noted at')),

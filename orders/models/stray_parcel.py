@@ -39,7 +39,7 @@ class StrayParcel(Versioned):
     phone_tail = models.CharField(
         _("end of the sender's phone"), max_length=4, blank=True, default="", db_default="", help_text=_("Four digits.")
     )
-    remark = models.CharField(_("remark"), max_length=300, blank=True, default="", db_default="")
+    remark = models.CharField(_("note"), max_length=300, blank=True, default="", db_default="")
     return_request = models.ForeignKey(
         ReturnRequest,
         verbose_name=_("return request"),

@@ -37,7 +37,7 @@ class NoteForm(forms.Form):
         widget=forms.TextInput(attrs={**INPUT, "inputmode": "numeric"}),
     )
     remark = forms.CharField(
-        label=gettext_lazy("Remark"), max_length=300, required=False, widget=forms.TextInput(attrs=INPUT)
+        label=gettext_lazy("Note"), max_length=300, required=False, widget=forms.TextInput(attrs=INPUT)
     )
 
     def clean(self) -> dict[str, Any]:
