@@ -111,8 +111,7 @@ class Counters(RuleBasedStateMachine):
             # A batch is expired and nobody swept: its order gets nothing of that line, nor gives any of it up.
             self.a_day_passes(sweeps=False)
             self.take_over(0, (3, 3, 2), 1)
-            # Of what is free some is expired: it is none that another cart gets.
-            self.come(2, 0, 5, -1)
+            self.come(2, 0, 5, -1)  # none that another cart gets
             for more in (3, 5):
                 self.aside((0, 0, more), 0, is_whole=False, region=None)
         elif begins != "held":
