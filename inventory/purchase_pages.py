@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
@@ -68,7 +69,7 @@ class PurchaseOrderForm(forms.ModelForm):
     """A new purchase order: its lines are typed or pasted into one field."""
 
     rows = forms.CharField(
-        label=gettext_lazy("lines"),
+        label=gettext_lazy("Goods, a line each"),
         widget=_AREA,
         help_text=gettext_lazy("A line each: SKU code, units, and the day expected where it is another (2026-12-31)."),
     )
@@ -94,6 +95,9 @@ class PurchaseOrderForm(forms.ModelForm):
         """What the service would refuse is said before it is asked."""
         given = super().clean() or self.cleaned_data
         merchant, warehouse, rows = (given.get(name) for name in ("merchant", "warehouse", "rows"))
+        days = [("expected_on", given.get("expected_on")), *(("rows", one.expected_on) for one in rows or ())]
+        for name in dict.fromkeys(name for name, day in days if day is not None and day < timezone.localdate()):
+            self.add_error(name, _("The day is over already."))
         if merchant and warehouse and rows and (wrong := purchasing.problems(merchant, rows, warehouse)):
             self.add_error("rows", typed_rows.told(wrong))
         return given
@@ -102,7 +106,7 @@ class PurchaseOrderForm(forms.ModelForm):
 class _ReceiveForm(forms.Form):
     reference = forms.CharField(label=gettext_lazy("reference"), max_length=64, widget=forms.TextInput(attrs=INPUT))
     rows = forms.CharField(
-        label=gettext_lazy("lines: code or barcode, units, quality, batch, best before"),
+        label=gettext_lazy("Goods, a line each: code or barcode, units, quality, batch, best before"),
         widget=forms.Textarea(attrs={**INPUT, "rows": 5}),
     )
     note = forms.CharField(
@@ -258,9 +262,9 @@ class PurchaseOrderAdmin(RowColumns, RowActions):
 class ReceiptForm(forms.ModelForm):
     """Goods that came without a purchase order."""
 
-    merchant = forms.ModelChoiceField(label=gettext_lazy("whose goods"), queryset=Merchant.objects.all())
+    merchant = forms.ModelChoiceField(label=gettext_lazy("Whose goods"), queryset=Merchant.objects.all())
     rows = forms.CharField(
-        label=gettext_lazy("lines"),
+        label=gettext_lazy("Goods, a line each"),
         widget=_AREA,
         help_text=gettext_lazy("A line each: SKU code or barcode, units, and where they matter quality, batch, day."),
     )

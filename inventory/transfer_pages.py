@@ -63,7 +63,7 @@ class TransferForm(forms.ModelForm):
     """A new transfer: its lines are typed or pasted into one field."""
 
     rows = forms.CharField(
-        label=pgettext_lazy("goods", "lines"),
+        label=gettext_lazy("Goods, a line each"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 6}),
         help_text=gettext_lazy("A line each: SKU code or barcode, and units."),
     )
@@ -92,6 +92,8 @@ class TransferForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """The lines, with what the service would refuse said before it is asked."""
         given = super().clean() or self.cleaned_data
+        for error in transferring.wrong_day(given.get("expected_on")):
+            self.add_error("expected_on", str(error.detail))
         merchant, source, target, rows = (given.get(name) for name in ("merchant", "source", "target", "rows"))
         if not (isinstance(merchant, Merchant) and source and target and rows):
             return given

@@ -87,7 +87,7 @@ def draft(
     The same reference of the merchant with the same contents again changes nothing; without one it gets one. Raises
     WrongFields for what cannot be moved, by row, and OtherContents where the reference stands for something else.
     """
-    if wrong := [*problems(source, target, lines), *_wrong_day(expected_on)]:
+    if wrong := [*problems(source, target, lines), *wrong_day(expected_on)]:
         raise WrongFields(wrong)
     found, is_new = Transfer.objects.get_or_create(
         reference=reference or new_reference(),
@@ -193,7 +193,7 @@ def ship(
     Raises WrongFields for a day that is over or far away, NotPossible where it is not approved, where a count took all
     its units away, or where a batch that is set aside expired meanwhile; and ChangedMeanwhile as `approve` does.
     """
-    if wrong := _wrong_day(expected_on):
+    if wrong := wrong_day(expected_on):
         raise WrongFields(wrong)
     transfer = _locked(transfer_id, (TransferState.APPROVED,), version)
     lines = list(transfer.lines.select_related("sku"))
@@ -224,7 +224,7 @@ def ship(
         ]
     )
     transfer.ship()
-    said = transfer.expected_on if transfer.expected_on and not _wrong_day(transfer.expected_on) else None
+    said = transfer.expected_on if transfer.expected_on and not wrong_day(transfer.expected_on) else None
     transfer.expected_on = expected_on or said or usual_day(transfer.source, transfer.target)
     return _saved(transfer, TransferStep.Kind.SHIPPED, actor=actor, units=sum(promised.values()), note=note)
 
@@ -237,7 +237,7 @@ def usual_day(source: Warehouse, target: Warehouse) -> date | None:
     return None if days is None else timezone.localdate(timezone=CHINA) + timedelta(days=days)
 
 
-def _wrong_day(expected_on: date | None) -> list[FieldError]:
+def wrong_day(expected_on: date | None) -> list[FieldError]:
     """What is wrong with a day on which goods should arrive."""
     today = timezone.localdate(timezone=CHINA)
     if expected_on is None or today <= expected_on <= today + LONGEST_WAIT:
@@ -251,7 +251,7 @@ def expect(transfer_id: int, expected_on: date | None, *, actor: str, version: i
 
     Raises WrongFields as `ship` does, NotPossible where it is not on its way, and ChangedMeanwhile as `approve` does.
     """
-    if wrong := _wrong_day(expected_on):
+    if wrong := wrong_day(expected_on):
         raise WrongFields(wrong)
     transfer = _locked(transfer_id, IN_TRANSIT, version)
     transfer.expected_on = expected_on

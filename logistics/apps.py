@@ -47,7 +47,7 @@ class LogisticsConfig(AppConfig):
         forgetting.register()
         freight_books.register(freight)
         tracks.register(returns.Tracks())
-        of_returns.register(serials.sold)
+        of_returns.register(serials.sold, serials.whose)
         post_migrate.connect(_guard_printouts, sender=self)
         post_migrate.connect(_guard_codes, sender=self)
 

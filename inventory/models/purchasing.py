@@ -30,7 +30,7 @@ class PurchaseOrder(Versioned):
     """Goods that a supplier sends to a warehouse (采购单). What is open of it counts as on order until it is closed."""
 
     merchant = models.ForeignKey(Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="+")
-    number = models.CharField(_("number"), max_length=40)
+    number = models.CharField(_("purchase order number"), max_length=40)
     warehouse = models.ForeignKey(Warehouse, verbose_name=_("warehouse"), on_delete=models.PROTECT, related_name="+")
     supplier = models.CharField(_("supplier"), max_length=120, blank=True, default="")
     expected_on = models.DateField(_("expected on"), null=True, blank=True)

@@ -149,7 +149,7 @@ class ReplenishmentPolicy(Versioned):
             models.CheckConstraint(
                 condition=Q(service_percent__range=(LEAST_SERVICE, MOST_SERVICE)),
                 name="replenishment_policy_service_is_sound",
-                violation_error_message=_("Give a service level from 50 to 99.9 %."),
+                violation_error_message=_("Give a service level from 50 to 99.9 percent."),
             ),
             models.CheckConstraint(
                 condition=Q(

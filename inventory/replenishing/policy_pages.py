@@ -104,7 +104,7 @@ class StaffRowsForm(RowsForm):
     """Many policies of one merchant."""
 
     merchant = forms.ModelChoiceField(
-        label=gettext_lazy("whose goods"), queryset=Merchant.objects.order_by("code"), widget=forms.Select(attrs=INPUT)
+        label=gettext_lazy("Whose goods"), queryset=Merchant.objects.order_by("code"), widget=forms.Select(attrs=INPUT)
     )
     field_order = ("merchant", "rows")
 

@@ -412,7 +412,7 @@ class Migration(FirstMigration):
                 ('last_error', models.TextField(blank=True, db_default='', editable=False, verbose_name='last error')),
                 ('needs_person_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='needs a person since')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
-                ('number', models.CharField(editable=False, max_length=40, verbose_name='number')),
+                ('number', models.CharField(editable=False, max_length=40, verbose_name='stock order number')),
                 ('kind', models.CharField(choices=[('in', 'Goods in'), ('out', 'Goods out')], max_length=4, verbose_name='kind')),
                 ('waybill', models.CharField(blank=True, db_default='', default='', help_text='As the warehouse is told it; where it turns out to be another one, the warehouse is told anew.', max_length=40, verbose_name='waybill of the way back')),
                 ('state', django_fsm.FSMField(choices=[('intended', 'To be sent'), ('sent', 'Sent'), ('done', 'Done'), ('refused', 'Refused'), ('cancelled', 'Cancelled')], db_default='intended', default='intended', max_length=50, verbose_name='state')),

@@ -42,7 +42,7 @@ class StockOrder(WorkItem, Versioned):
 
     ticket_subject = TicketSubject("stock_order", team=Team.LOGISTICS)
 
-    number = models.CharField(_("number"), max_length=40, editable=False)
+    number = models.CharField(_("stock order number"), max_length=40, editable=False)
     kind = models.CharField(_("kind"), max_length=4, choices=StockOrderKind.choices)
     warehouse = models.ForeignKey(Warehouse, verbose_name=_("warehouse"), on_delete=models.PROTECT, related_name="+")
     connection = models.ForeignKey(Connection, verbose_name=_("connection"), on_delete=models.PROTECT, related_name="+")

@@ -50,6 +50,14 @@ STOCK_ORDER_TROUBLE = tickets.register_kind(
                 "Of %(number)s, warehouse %(warehouse)s says that other goods came than can come back: %(goods)s. They"
                 " are kept as goods that nobody knows."
             ),
+            "foreign_serials": _(
+                "Of %(number)s, warehouse %(warehouse)s names serial numbers that were not sold with the order, or came"
+                " back before: %(goods)s. Those units are kept as goods that nobody knows."
+            ),
+            "serials_not_kept": _(
+                "Of %(number)s, warehouse %(warehouse)s names serial numbers of which nobody said that they were sold"
+                " with the order, or more than units: %(goods)s. The units are booked, the numbers are not kept."
+            ),
             "elsewhere": _(
                 "Of %(number)s, warehouse %(warehouse)s says that goods came which another warehouse has already:"
                 " %(goods)s. Nothing was booked."

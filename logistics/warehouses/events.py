@@ -11,7 +11,7 @@ from inventory.models import Warehouse
 from logistics import kinds
 from logistics.carriers import cancelling, following, intending
 from logistics.models import ShipmentState, StopAnswer, WarehouseOrderState
-from logistics.warehouses import giving_up, lacking, leaving, moving, notices, parcelling, works
+from logistics.warehouses import giving_up, lacking, leaving, moving, notices, parcelling, serials, works
 from logistics.warehouses.giving_up import ACTOR, Homeless
 from logistics.warehouses.judging import RANK, Course
 from logistics.warehouses.leaving import Departure
@@ -67,6 +67,14 @@ def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict
 
 def _carry_out(courses: Sequence[Course]) -> None:
     rows = {course.work.id: course.work for course in courses}
+    serials.lock(
+        number
+        for course in courses
+        for parcels, _leaves in course.reports
+        for parcel in parcels
+        for line in parcel.lines
+        for number in line.serials
+    )
     _lock_stock(courses)
     lacking.freeze({course.work.id: course.lacks for course in courses if course.lacks}, rows)
     giving_up.give_up([course.given_up for course in courses if course.given_up])

@@ -1,16 +1,18 @@
 """What a warehouse's system says that came back of a return: it is received, and inspected as far as that says."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from inventory.models import Quality
 from logistics.models import StockOrder
-from logistics.warehouses.stock_notices import Moved
+from logistics.warehouses.stock_notices import Moved, MovedLine
 from orders.actors import Actor
 from orders.models import Found, ReturnLine, ReturnRequest, ReturnState, SubOrderLine
 from orders.models.return_request import RESTOCKED, ReturnKind
-from orders.returning import inspecting, strays, travelling
+from orders.returning import inspecting, serials, strays, travelling
 from orders.returning.locking import lock_return
+from orders.returning.serials import Sorted, clean
 from orders.returning.strays import Unit
 
 _FOUND = {quality: found for found, quality in RESTOCKED.items()}
@@ -20,9 +22,9 @@ def take(row: StockOrder, moved: Moved, *, actor: Actor) -> tuple[str, str]:
     """Take what came of the locked stock order of a return; returns what is wrong with it as a reason of the ticket
     (empty: nothing), and the goods that are meant.
 
-    Units of which the warehouse says nothing in the end are missing. What cannot be of the return is kept as goods that
-    nobody knows. Of a return that is over, or that another warehouse has, nothing is booked. Raises OmsError where the
-    return cannot be received there.
+    Units of which the warehouse says nothing in the end are missing. What cannot be of the return, by its SKU, its
+    number or its serial numbers, is kept as goods that nobody knows. Of a return that is over, or that another
+    warehouse has, nothing is booked. Raises OmsError where the return cannot be received there.
     """
     assert row.return_request_id is not None  # noqa: S101 - the caller looked
     request = lock_return(row.return_request_id)
@@ -35,28 +37,51 @@ def take(row: StockOrder, moved: Moved, *, actor: Actor) -> tuple[str, str]:
         if not goods and not moved.is_final:
             return "", ""
         request = travelling.receive(request.pk, actor=actor, warehouse_id=row.warehouse_id)
-    findings, others = _sorted(request, moved)
+    came = _sorted(request, moved)
     if moved.is_final:
-        _say_what_is_missing(request, findings)
-    if findings or moved.is_final:
-        inspecting.inspect(request.pk, findings, actor=actor, is_final=moved.is_final)
-    if not others:
-        return "", ""
+        _say_what_is_missing(request, came.findings)
+    if came.findings or moved.is_final:
+        inspecting.inspect(
+            request.pk,
+            came.findings,
+            actor=actor,
+            is_final=moved.is_final,
+            named=came.named,
+            wants_all_serials=False,
+        )
+    if not came.others:
+        return ("serials_not_kept", ", ".join(came.not_kept)) if came.not_kept else ("", "")
     strays.note(
         row.warehouse_id,
-        [Unit(sku, _FOUND.get(quality, Found.GOOD), count) for (sku, quality), count in others.items()],
+        [Unit(one.sku, _FOUND.get(one.quality, Found.GOOD), one.quantity, serials=one.serials) for one in came.others],
         waybill="",
         remark=row.number,
         actor=actor,
     )
-    return "other_goods", ", ".join(f"{sku} × {count}" for (sku, _quality), count in others.items())
+    others = ", ".join(_named(one) for one in came.others)
+    return ("foreign_serials" if came.has_foreign else "other_goods"), ", ".join([others, *came.not_kept])
 
 
-def _sorted(
-    request: ReturnRequest, moved: Moved
-) -> tuple[dict[int, dict[str, int]], Mapping[tuple[str, Quality], int]]:
-    """The units that came by line of the sub-order and condition: the return's own lines are filled first, then what
-    else of the sub-order can come back; and units by SKU and quality that are none of these."""
+def _named(one: MovedLine) -> str:
+    numbers = f" ({', '.join(one.serials)})" if one.serials else ""
+    return f"{one.sku} × {one.quantity}{numbers}"
+
+
+@dataclass(slots=True)
+class _Came:
+    """What came: units by line of the sub-order and condition, with their serial numbers; units that are none of these,
+    some because of their serial numbers (`has_foreign`); and numbers (with their SKUs) that are kept nowhere."""
+
+    findings: dict[int, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    named: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    others: list[MovedLine] = field(default_factory=list)
+    has_foreign: bool = False
+    not_kept: list[str] = field(default_factory=list)
+
+
+def _sorted(request: ReturnRequest, moved: Moved) -> _Came:
+    """The return's own lines are filled first, then what else of the sub-order can come back. A unit whose serial
+    number was not sold with the order, or came back already, is none of it."""
     said = inspecting.said_of(request.pk)
     announced = {line.sub_order_line_id: line for line in ReturnLine.objects.filter(return_request=request)}
     parts = SubOrderLine.objects.filter(sub_order=request.sub_order_id).select_related("order_line__sku").order_by("pk")
@@ -68,19 +93,46 @@ def _sorted(
                 room[part.order_line.sku.code].append([part.pk, line.quantity - said.get(part.pk, 0)])
             elif not is_own:
                 room[part.order_line.sku.code].append([part.pk, _beyond(request, part, line)])
-    findings: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    others: Counter[tuple[str, Quality]] = Counter()
+    skus = {part.order_line.sku.code: part.order_line.sku_id for part in parts}
+    numbers, used = _numbers(request, moved, skus), set[tuple[str, str]]()
+    came = _Came()
+    others: dict[tuple[str, Quality], tuple[int, list[str]]] = {}
     for one in moved.lines:
-        left = one.quantity
+        told = [number for number in clean(one.serials) if (one.sku, number) not in used]
+        used |= {(one.sku, number) for number in told}
+        mine = numbers.get(one.sku, Sorted()) if one.sku in skus else Sorted(told)
+        own = [number for number in mine.own if number in told]
+        foreign = [number for number in mine.foreign if number in told]
+        lost = [*own[one.quantity :], *(number for number in mine.unknown if number in told)]
+        own = own[: one.quantity]
+        strange = foreign[: one.quantity - len(own)]
+        lost += foreign[len(strange) :]
+        left = one.quantity - len(strange)
         for place in room[one.sku]:
             some = min(left, max(place[1], 0))
             if some and one.quality in _FOUND:
-                findings[place[0]][_FOUND[one.quality]] += some
+                came.findings[place[0]][_FOUND[one.quality]] += some
+                came.named[place[0]] += own[:some]
+                own = own[some:]
                 place[1] -= some
                 left -= some
-        if left:
-            others[one.sku, one.quality] += left
-    return {key: dict(found) for key, found in findings.items()}, others
+        came.has_foreign |= bool(strange)
+        came.not_kept += [f"{one.sku} {number}" for number in lost]
+        if left + len(strange):
+            units, known = others.get((one.sku, one.quality), (0, []))
+            others[one.sku, one.quality] = (units + left + len(strange), [*known, *strange, *own])
+    came.others = [MovedLine(sku, units, quality, serials=told) for (sku, quality), (units, told) in others.items()]
+    return came
+
+
+def _numbers(request: ReturnRequest, moved: Moved, skus: Mapping[str, int]) -> Mapping[str, Sorted]:
+    """The serial numbers that were told of SKUs (codes) of the sub-order."""
+    told: dict[int, list[str]] = defaultdict(list)
+    for one in moved.lines:
+        if one.serials and one.sku in skus:
+            told[skus[one.sku]] += one.serials
+    found = serials.sort(request.order_id, told)
+    return {code: found[key] for code, key in skus.items() if key in found}
 
 
 def _beyond(request: ReturnRequest, part: SubOrderLine, line: ReturnLine | None) -> int:

@@ -10,10 +10,11 @@ from logistics.models import WarehouseOrderState
 from logistics.warehouses.packing import Packing
 from oms.common.copying import array, text_array
 from oms.common.states import listed
+from orders.models import StrayState
 from orders.models.return_request import RESTOCKED
 
-# Whether a unit of line `{line}` with the number of row `{unit}` came back: inspection named it; or did not name all
-# that came of the line, so that it may be one of those.
+# Whether the unit of row `{unit}` came back: inspection named it; or did not name all that came of the line, so that it
+# may be one of those; or it came in a parcel that nobody knew, and was taken into stock.
 _CAME_BACK = f"""(
     EXISTS (
         SELECT FROM orders_returnedserial back JOIN orders_returnline rl ON rl.id = back.line_id
@@ -28,6 +29,10 @@ _CAME_BACK = f"""(
     ) > (
         SELECT count(*) FROM orders_returnedserial back JOIN orders_returnline rl ON rl.id = back.line_id
         WHERE rl.sub_order_line_id = {{unit}}.sub_order_line_id
+    ) OR EXISTS (
+        SELECT FROM orders_strayunit su JOIN orders_strayparcel sp ON sp.id = su.parcel_id
+        WHERE su.serials @> ARRAY[{{unit}}.serial] AND su.sku_id = {{unit}}.sku_id
+            AND sp.state = '{StrayState.KEPT}' AND sp.ended_at > {{unit}}.told_at
     ))
 """
 _HAS_LEFT = """(
@@ -36,10 +41,26 @@ _HAS_LEFT = """(
 """
 
 
+def lock(numbers: Iterable[str]) -> None:
+    """Keep others from naming units with these serial numbers until the running transaction ends: rows of orders and
+    warehouse orders are locked before, stock after. One statement; none for no numbers."""
+    if wanted := sorted({number.strip() for number in numbers}):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT pg_advisory_xact_lock(hashtextextended('serial:' || w.serial, 0))
+                FROM (
+                    SELECT serial FROM unnest(%s::text[]) AS u(serial) ORDER BY hashtextextended('serial:' || serial, 0)
+                ) AS w
+                """,
+                [text_array(wanted)],
+            )
+
+
 def note(packings: Mapping[int, Packing]) -> Mapping[int, list[tuple[str, Any]]]:
     """Write what reports told of the SKUs that have serial numbers, once each, with their parcels, which are written;
-    returns the troubles (reason, values) by warehouse order: a number under which a unit left before and did not come
-    back. Nothing is asked where no number is told, else two statements."""
+    the numbers are locked. Returns the troubles (reason, values) by warehouse order: a number under which a unit left
+    before and did not come back. Nothing is asked where no number is told, else two statements."""
     told = [
         (key, line, serial, box.id if box is not None and box.exists else None)
         for key, packing in packings.items()
@@ -94,14 +115,8 @@ def taken(units: Iterable[tuple[int, str]], *, but: Collection[int]) -> dict[tup
     if not wanted:
         return {}
     skus, serials = zip(*wanted, strict=True)
+    lock(serials)
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT pg_advisory_xact_lock(hashtextextended('serial:' || w.sku || ':' || w.serial, 0))
-            FROM (SELECT * FROM unnest(%s::bigint[], %s::text[]) AS w(sku, serial) ORDER BY 1, 2) AS w
-            """,
-            [array(skus), text_array(serials)],
-        )
         cursor.execute(
             f"""
             SELECT w.sku, w.serial, max(before.number)
@@ -143,3 +158,20 @@ def sold(order_id: int) -> dict[int, set[str]]:
         for sku, serial in cursor.fetchall():
             found[sku].add(serial)
     return found
+
+
+def whose(units: Collection[tuple[int, str]]) -> set[int]:
+    """The sub-orders (ids) with which units (SKU id, serial number) were packed that did not come back. One
+    statement."""
+    skus, numbers = [sku for sku, _number in units], [number for _sku, number in units]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT DISTINCT l.sub_order_id FROM unnest(%s::bigint[], %s::text[]) AS w(sku, serial)
+            JOIN logistics_unitserial u ON (u.serial, u.sku_id) = (w.serial, w.sku)
+            JOIN orders_suborderline l ON l.id = u.sub_order_line_id
+            WHERE NOT {_CAME_BACK.format(unit="u")}
+            """,
+            [array(skus), text_array(numbers)],
+        )
+        return {key for (key,) in cursor.fetchall()}

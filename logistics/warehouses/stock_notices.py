@@ -19,7 +19,9 @@ from typing import Annotated, Any
 import msgspec
 
 from inventory.models import Quality
+from logistics.warehouses.notices import MOST_SERIALS
 from oms.common.work.callbacks import ABOUT_STOCK, STOCK_REPORT
+from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 STOCK_COUNT, STOCK_CHANGED = "stock_count", "stock_changed"
 GOODS_RECEIVED, GOODS_SENT, GOODS_RETURNED = "goods_received", "goods_sent", "goods_returned"
@@ -27,6 +29,7 @@ DOCUMENT_NOTED = "document_noted"
 
 _Code = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Units = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+_Serial = Annotated[str, msgspec.Meta(max_length=MOST_OF_A_SERIAL)]
 _Signed = Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
 
 
@@ -60,13 +63,14 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class MovedLine(msgspec.Struct, frozen=True):
-    """Units of a SKU that came in or went out."""
+    """Units of a SKU that came in or went out, with the serial numbers that were told of them."""
 
     sku: _Code
     quantity: _Units
     quality: Quality = Quality.GOOD
     lot: Annotated[str, msgspec.Meta(max_length=40)] = ""
     best_before: date | None = None
+    serials: Annotated[Sequence[_Serial], msgspec.Meta(max_length=MOST_SERIALS)] = ()
 
 
 class Moved(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -128,16 +128,24 @@ class Workers:
         self.book.say(code, "entryorder.confirm", content, self.now())
 
     def take_back(
-        self, code: str, units: Mapping[tuple[str, str], int] | None = None, *, is_final: bool = True
+        self,
+        code: str,
+        units: Mapping[tuple[str, str], int] | None = None,
+        *,
+        is_final: bool = True,
+        serials: Mapping[tuple[str, str], Sequence[str]] | None = None,
     ) -> None:
-        """Goods came back of a return: units by article and quality (None: all that is left, good), and were looked
-        at; `is_final`: nothing more will come."""
+        """Goods came back of a return: units by article and quality (None: all that is left, good), with their serial
+        numbers, and were looked at; `is_final`: nothing more will come."""
         document = self.known(code)
         came = {(sku, "ZP"): some for sku, some in document.left.items()} if units is None else dict(units)
         lines = []
         for (sku, quality), some in came.items():
             self.book.put(document.owner, sku, some, quality)
-            lines += [{**line, "inventoryType": quality} for line in _move(document, {sku: some}) if line["actualQty"]]
+            numbers = (serials or {}).get((sku, quality), ())
+            told: Content = {"snList": {"sn": list(numbers)}} if numbers else {}
+            moved = [line for line in _move(document, {sku: some}) if line["actualQty"]]
+            lines += [{**line, **told, "inventoryType": quality} for line in moved]
         document.state, document.confirms = (DONE if is_final else PARTLY), document.confirms + 1
         self.book.keep(document)
         head = {

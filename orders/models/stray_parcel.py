@@ -1,7 +1,9 @@
 """Parcels that came to a warehouse and that nobody can name (无头件)."""
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
@@ -10,6 +12,7 @@ from inventory.models import Sku, Warehouse
 from oms.common.models import Versioned
 from orders.models.event import ActorKind
 from orders.models.return_request import RESTOCKED, Found, ReturnRequest
+from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 
 class StrayState(models.TextChoices):
@@ -36,7 +39,7 @@ class StrayParcel(Versioned):
     phone_tail = models.CharField(
         _("end of the sender's phone"), max_length=4, blank=True, default="", db_default="", help_text=_("Four digits.")
     )
-    remark = models.CharField(_("remark"), max_length=300, blank=True, default="", db_default="")
+    remark = models.CharField(_("note"), max_length=300, blank=True, default="", db_default="")
     return_request = models.ForeignKey(
         ReturnRequest,
         verbose_name=_("return request"),
@@ -107,6 +110,9 @@ class StrayUnit(models.Model):
         _("found"), max_length=12, choices=[(code.value, code.label) for code in RESTOCKED], default=Found.GOOD
     )
     quantity = models.PositiveIntegerField(_("units"))
+    serials = ArrayField(
+        models.CharField(max_length=MOST_OF_A_SERIAL), verbose_name=_("serial numbers"), db_default=[], default=list
+    )
 
     class Meta:
         verbose_name = _("units in a parcel that nobody knows")
@@ -122,7 +128,11 @@ class StrayUnit(models.Model):
                 condition=Q(quantity__gt=0) & (Q(sku__isnull=False) | ~Q(description="")),
                 name="stray_unit_is_something",
             ),
+            models.CheckConstraint(
+                condition=Q(serials__len__lte=F("quantity")), name="stray_unit_serials_are_of_units"
+            ),
         ]
+        indexes = [GinIndex(fields=["serials"], name="stray_unit_by_serial")]
 
     def __str__(self) -> str:
         return f"{self.sku or self.description} × {self.quantity}"

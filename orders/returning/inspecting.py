@@ -45,11 +45,12 @@ def inspect(
     version: int | None = None,
     is_final: bool = True,
     named: serials.Serials | None = None,
+    wants_all_serials: bool = True,
 ) -> ReturnRequest:
     """Say of units what they were found to be, beside what was said before. What is there goes into the warehouse's
     stock by its quality (but for repairs, which are the buyer's); what is missing, or other goods, stays with the
     buyer. Unless it `is_final`, more is to be said. `named` has the serial numbers of units that are there, which
-    `serials.note` then wants of SKUs that have them; None: who says it does not know them.
+    `serials.note` then wants of SKUs that have them, all unless told otherwise; None: who says it does not know them.
 
     More units than announced, and units of other lines of the sub-order, are taken in as well. Raises WrongFields for
     units that nothing is said of in the end and unknown findings, NotSoMany for more than can come back, NotNow,
@@ -59,7 +60,7 @@ def inspect(
     require(row, ReturnState.RECEIVED)
     lines = _lines(row, findings, is_final=is_final)
     if named is not None:
-        serials.note(row, lines, findings, named)
+        serials.note(row, lines, findings, named, wants_all=wants_all_serials)
     _write(lines, findings, note)
     _restock(row, lines, findings, actor)
     gone = {

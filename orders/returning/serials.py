@@ -2,10 +2,12 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from inventory.models import Sku
 from oms.common.errors import FieldError, WrongFields
 from orders.models import Found, ReturnedSerial, ReturnKind, ReturnLine, ReturnRequest
 from orders.models.return_request import RESTOCKED
@@ -14,7 +16,8 @@ from orders.models.returned_serial import MOST_OF_A_SERIAL
 # Serial numbers of units that are there, by sub-order line (id).
 Serials = Mapping[int, Sequence[str]]
 _Sold = Callable[[int], Mapping[int, set[str]]]
-_sold: list[_Sold] = []
+_Whose = Callable[[Collection[tuple[int, str]]], Collection[int]]
+_answering: list[tuple[_Sold, _Whose]] = []
 
 
 def split(text: str) -> list[str]:
@@ -22,14 +25,21 @@ def split(text: str) -> list[str]:
     return [one for one in re.split(r"[\s,;，；、]+", text) if one]
 
 
-def register(sold: _Sold) -> None:
-    """Let the app that ships answer which serial numbers were sold with an order (id), by SKU (id)."""
-    _sold[:] = [sold]
+def register(sold: _Sold, whose: _Whose) -> None:
+    """Let the app that ships answer which serial numbers were sold with an order (id), by SKU (id), and with which
+    sub-orders (ids) units (SKU id, serial number) went that did not come back."""
+    _answering[:] = [(sold, whose)]
 
 
 def sold_with(order_id: int) -> Mapping[int, set[str]]:
     """The serial numbers of units that were sold with the order, by SKU (id); none where nobody ships."""
-    return _sold[0](order_id) if _sold else {}
+    return _answering[0][0](order_id) if _answering else {}
+
+
+def whose(units: Collection[tuple[int, str]]) -> Collection[int]:
+    """The sub-orders (ids) with which units (SKU id, serial number) went that did not come back; none where nobody
+    ships."""
+    return _answering[0][1](units) if _answering and units else ()
 
 
 def came_back_of(order_id: int) -> Mapping[int, set[str]]:
@@ -41,14 +51,54 @@ def came_back_of(order_id: int) -> Mapping[int, set[str]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Serial numbers that somebody who cannot be asked told of units of a SKU: `own` were sold with the order and did
+    not come back yet, `foreign` were not, or came back already. Of SKUs whose numbers nobody told when they left all
+    are `unknown`."""
+
+    own: Sequence[str] = ()
+    foreign: Sequence[str] = ()
+    unknown: Sequence[str] = ()
+
+
+def sort(order_id: int, told: Mapping[int, Iterable[str]]) -> Mapping[int, Sorted]:
+    """Serial numbers by SKU (id), each once; none of SKUs that have no numbers. At most three statements."""
+    wanted = {key: unique for key, numbers in told.items() if (unique := clean(numbers))}
+    with_numbers = set(Sku.objects.filter(pk__in=wanted, wants_serials=True).values_list("pk", flat=True))
+    if not with_numbers:
+        return {}
+    sold, back = sold_with(order_id), came_back_of(order_id)
+    found: dict[int, Sorted] = {}
+    for key in with_numbers:
+        mine = sold.get(key, set())
+        is_own = {one: one in mine and one not in back.get(key, ()) for one in wanted[key]}
+        others = [one for one in wanted[key] if not is_own[one]]
+        found[key] = Sorted(
+            [one for one in wanted[key] if is_own[one]], others if mine else (), others if not mine else ()
+        )
+    return found
+
+
+def clean(numbers: Iterable[str]) -> list[str]:
+    """Each number once, without blanks around it."""
+    return list(dict.fromkeys(one for number in numbers if (one := number.strip())))
+
+
 def note(
-    row: ReturnRequest, lines: Mapping[int, ReturnLine], findings: Mapping[int, Mapping[str, int]], serials: Serials
+    row: ReturnRequest,
+    lines: Mapping[int, ReturnLine],
+    findings: Mapping[int, Mapping[str, int]],
+    serials: Serials,
+    *,
+    wants_all: bool = True,
 ) -> None:
     """Keep the serial numbers of units of which inspection says that they are there; `lines` by sub-order line, the
     order is locked.
 
     Raises WrongFields, by `serials.LINE`, for a number that was not sold with the order, came back already or is named
-    twice, and where not each unit that is there has one, of SKUs whose numbers were told when they left.
+    twice, for more than there are units, and, if it `wants_all`, where not each unit that is there has one, of SKUs
+    whose numbers were told when they left.
     """
     named = {key: [text.strip() for text in texts if text.strip()] for key, texts in serials.items()}
     there = {
@@ -79,7 +129,8 @@ def note(
                 continue
             wrong.append(FieldError(f"serials.{key}", "wrong_serial", text % values))
         units = there.get(key, 0)
-        if len(mine) > units or (len(mine) < units and part.sku.wants_serials and sold.get(part.sku_id)):
+        lacks = wants_all and len(mine) < units and part.sku.wants_serials and sold.get(part.sku_id)
+        if len(mine) > units or lacks:
             text = _("Line %(position)d: %(units)d units of %(name)s are there, %(named)d serial numbers are named.")
             figures = {"position": part.position, "units": units, "name": part.name, "named": len(mine)}
             wrong.append(FieldError(f"serials.{key}", "incomplete", text % figures))

@@ -33,7 +33,8 @@ from orders.models import (
     SubOrderLine,
 )
 from orders.models.return_request import RESTOCKED
-from orders.returning import deciding, inspecting, locking, photos, requesting, travelling
+from orders.models.returned_serial import MOST_OF_A_SERIAL
+from orders.returning import deciding, inspecting, locking, photos, requesting, serials, travelling
 from orders.returning.requesting import Wanted
 from orders.returning.trouble import STRAY_PARCEL
 
@@ -42,12 +43,14 @@ MOST_LINES, MOST_UNITS = 50, 10_000
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Units that were found in a parcel: of a SKU (by code), or of something that we do not know, as `description`."""
+    """Units that were found in a parcel: of a SKU (by code), or of something that we do not know, as `description`;
+    with the serial numbers of some or all of them."""
 
     sku: str
     found: str
     quantity: int
     description: str = ""
+    serials: Sequence[str] = ()
 
 
 @transaction.atomic
@@ -113,16 +116,36 @@ def _rows_of(house: Warehouse, units: Sequence[Unit]) -> list[StrayUnit]:
         )
     skus = _skus_at(house, {one.sku for one in units if one.sku})
     counts: Counter[tuple[int | None, str, str]] = Counter()
+    numbers: dict[tuple[int | None, str, str], list[str]] = defaultdict(list)
     for one in units:
         sku = skus.get(one.sku)
         words = " ".join((one.description or ("" if sku else one.sku)).split())[:120]
         if sku is None and not words:
             raise OmsError(_("Name a SKU, or say what it seems to be."), attr="units")
-        counts[sku.pk if sku else None, one.found, words] += one.quantity
+        key = (sku.pk if sku else None, one.found, words)
+        counts[key] += one.quantity
+        numbers[key] += [number for serial in one.serials if (number := serial.strip())]
+    _check_serials(counts, numbers)
     return [
-        StrayUnit(sku_id=sku, found=found, description=words, quantity=count)
+        StrayUnit(sku_id=sku, found=found, description=words, quantity=count, serials=numbers[sku, found, words])
         for (sku, found, words), count in counts.items()
     ]
+
+
+def _check_serials(
+    counts: Mapping[tuple[int | None, str, str], int], numbers: Mapping[tuple[int | None, str, str], Sequence[str]]
+) -> None:
+    times = Counter((sku, words, one) for (sku, _found, words), mine in numbers.items() for one in mine)
+    for (sku, found, words), mine in numbers.items():
+        text = ""
+        if any(len(one) > MOST_OF_A_SERIAL for one in mine):
+            text = _("A serial number has at most %(most)d characters.") % {"most": MOST_OF_A_SERIAL}
+        elif twice := [one for one in mine if times[sku, words, one] > 1]:
+            text = _("%(serial)s is named twice.") % {"serial": twice[0]}
+        elif len(mine) > counts[sku, found, words]:
+            text = _("More serial numbers are named than there are units.")
+        if text:
+            raise OmsError(text, attr="units")
 
 
 def _skus_at(house: Warehouse, codes: Collection[str]) -> dict[str, Sku]:
@@ -140,8 +163,9 @@ def match(parcel_id: int, return_id: int, *, actor: Actor, version: int | None =
     """The parcel is of this return: it is received where the parcel lies, and inspected as it was found; units of it
     that are not in the parcel are still to be said of.
 
-    Raises OmsError where the parcel has units that are no part of the return's sub-order, NotNow for a return that is
-    over or elsewhere, NotSoMany, ChangedMeanwhile.
+    Raises OmsError where the parcel has units that are no part of the return's sub-order, WrongFields where it has
+    serial numbers that were not sold with the order or came back already, NotNow for a return that is over or
+    elsewhere, NotSoMany, ChangedMeanwhile.
     """
     request = locking.lock_return(return_id)
     parcel = _lock(parcel_id, version)
@@ -151,9 +175,17 @@ def match(parcel_id: int, return_id: int, *, actor: Actor, version: int | None =
         if request.state == ReturnState.REQUESTED:
             deciding.approve(request.pk, actor=actor, warehouse_id=parcel.warehouse_id)
         request = travelling.receive(request.pk, actor=actor, warehouse_id=parcel.warehouse_id)
-    findings = _findings(parcel, request)
+    findings, named = _findings(parcel, request)
     is_all = _is_all(request, findings)
-    request = inspecting.inspect(request.pk, findings, note=parcel.remark[:200], actor=actor, is_final=is_all)
+    request = inspecting.inspect(
+        request.pk,
+        findings,
+        note=parcel.remark[:200],
+        actor=actor,
+        is_final=is_all,
+        named=named,
+        wants_all_serials=False,
+    )
     parcel.match()
     parcel.return_request = request
     _end(parcel, actor, "")
@@ -237,28 +269,37 @@ def _end(parcel: StrayParcel, actor: Actor, why: str) -> None:
     tickets.close_tickets([STRAY_PARCEL], [parcel.pk], closed_by=by)
 
 
-def _findings(parcel: StrayParcel, request: ReturnRequest) -> dict[int, dict[str, int]]:
-    """What was found by line of the return's sub-order: its own lines first, what is left of them."""
+def _findings(parcel: StrayParcel, request: ReturnRequest) -> tuple[dict[int, dict[str, int]], dict[int, list[str]]]:
+    """What was found by line of the return's sub-order, and with which serial numbers, of SKUs whose numbers were told
+    when they left: its own lines first, what is left of them."""
     said = inspecting.said_of(request.pk)
     announced = {line.sub_order_line_id: line.quantity for line in ReturnLine.objects.filter(return_request=request)}
     parts = SubOrderLine.objects.filter(sub_order=request.sub_order_id).select_related("order_line").order_by("pk")
     lines = _lines_by_sku(sorted(parts, key=lambda part: part.pk not in announced))
     findings: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    named: dict[int, list[str]] = defaultdict(list)
     taken: Counter[int] = Counter(said)
-    for unit in parcel.units.all():
+    units = list(parcel.units.select_related("sku"))
+    sold = serials.sold_with(request.order_id) if any(unit.serials for unit in units) else {}
+    for unit in units:
         left, fitting = unit.quantity, lines.get(unit.sku_id or 0, [])
         if not fitting:
             raise _does_not_fit(unit)
+        is_compared = unit.sku is not None and unit.sku.wants_serials and unit.sku_id in sold
+        numbers = list(unit.serials) if is_compared else []
         for line in fitting:
             some = min(left, announced.get(line.pk, 0) - taken[line.pk])
             if some > 0:
                 findings[line.pk][unit.found] += some
                 taken[line.pk] += some
                 left -= some
+                named[line.pk] += numbers[:some]
+                numbers = numbers[some:]
         if left:
             # More than was announced; the counters say whether so many can come back.
             findings[fitting[0].pk][unit.found] += left
-    return {key: dict(found) for key, found in findings.items()}
+            named[fitting[0].pk] += numbers
+    return {key: dict(found) for key, found in findings.items()}, named
 
 
 def _is_all(request: ReturnRequest, findings: Mapping[int, Mapping[str, int]]) -> bool:

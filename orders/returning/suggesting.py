@@ -1,4 +1,5 @@
-"""Whose a parcel may be that nobody knows: returns and sub-orders that fit by waybill, phone and goods."""
+"""Whose a parcel may be that nobody knows: returns and sub-orders that fit by serial number, waybill, phone and
+goods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from orders.asked import parcels
 from orders.models import ReturnRequest, StrayParcel, SubOrder
 from orders.models.return_request import ENDED_WITHOUT, EXPECTED, ReturnState
 from orders.models.sub_order import ARRIVED
+from orders.returning import serials
 
 MOST = 12
 _WITHIN = timedelta(days=60)
@@ -25,33 +27,37 @@ class Suggestion:
 
     part: SubOrder
     request: ReturnRequest | None
+    by_serial: bool
     by_waybill: bool
     by_phone: bool
     by_goods: bool
 
     @property
     def weight(self) -> int:
-        """How much speaks for it: a waybill more than a phone, and that more than goods."""
-        return 4 * self.by_waybill + 2 * self.by_phone + self.by_goods
+        """How much speaks for it: a serial number more than a waybill, that more than a phone, and that more than
+        goods."""
+        return 8 * self.by_serial + 4 * self.by_waybill + 2 * self.by_phone + self.by_goods
 
 
 def suggest(parcel: StrayParcel) -> Sequence[Suggestion]:
     """The likeliest first. A fixed number of statements."""
-    skus = [unit.sku_id for unit in parcel.units.all() if unit.sku_id is not None]
+    units = [(unit.sku_id, unit.serials) for unit in parcel.units.all() if unit.sku_id is not None]
+    skus = [sku_id for sku_id, _numbers in units]
+    numbered = {*serials.whose([(sku_id, one) for sku_id, numbers in units for one in numbers])}
     outgoing = (
         {one.sub_order_id for one in parcels.find(waybills=[parcel.waybill_number])} if parcel.waybill_number else set()
     )
     open_ones = ReturnRequest.objects.filter(state__in=[*EXPECTED, *ENDED_WITHOUT, ReturnState.REQUESTED])
     named = Q(waybill_number=parcel.waybill_number) if parcel.waybill_number else Q(pk=None)
-    told = Q(sub_order__in=outgoing) | Q(sub_order__in=_parts(parcel.phone_tail, skus))
+    told = Q(sub_order__in=outgoing | numbered) | Q(sub_order__in=_parts(parcel.phone_tail, skus))
     related = ("order", "sub_order", "reason")
     rows = list(open_ones.filter(named | told).select_related(*related).order_by("-pk")[: 3 * MOST])
     with_return = {row.sub_order_id for row in rows}
-    others = ({*outgoing} | {*_parts(parcel.phone_tail, skus)}) - with_return
+    others = (outgoing | numbered | {*_parts(parcel.phone_tail, skus)}) - with_return
     parts = SubOrder.objects.filter(pk__in=others, state__in=ARRIVED).select_related("order").order_by("-pk")
     goods = _goods_of([*with_return, *others])
-    found = [_weighed(parcel, row.sub_order, row, outgoing, goods, skus) for row in rows] + [
-        _weighed(parcel, part, None, outgoing, goods, skus) for part in parts[: 3 * MOST]
+    found = [_weighed(parcel, row.sub_order, row, outgoing, numbered, goods, skus) for row in rows] + [
+        _weighed(parcel, part, None, outgoing, numbered, goods, skus) for part in parts[: 3 * MOST]
     ]
     return sorted((one for one in found if one.weight), key=lambda one: (-one.weight, one.request is None))[:MOST]
 
@@ -61,6 +67,7 @@ def _weighed(
     part: SubOrder,
     request: ReturnRequest | None,
     outgoing: set[int],
+    numbered: set[int],
     goods: dict[int, set[int]],
     skus: Sequence[int],
 ) -> Suggestion:
@@ -68,6 +75,7 @@ def _weighed(
     return Suggestion(
         part,
         request,
+        part.pk in numbered,
         is_named or part.pk in outgoing,
         bool(parcel.phone_tail) and part.order.recipient_phone.endswith(parcel.phone_tail),
         bool(skus) and {*skus} <= goods.get(part.pk, set()),

@@ -12,6 +12,7 @@ from oms.common.desk.acting import INPUT, VersionForm
 from orders.models import Found, ReturnReason
 from orders.models.return_request import RESTOCKED
 from orders.models.return_rule import REFUSED_AT_DOOR
+from orders.returning import serials
 from orders.returning.strays import Unit
 from payments.returning.forms import photos_of
 
@@ -19,7 +20,7 @@ LINES = 8
 
 
 class NoteForm(forms.Form):
-    """Asks what came, and where; fields `sku_…`, `found_…`, `count_…` name the units line by line."""
+    """Asks what came, and where; fields `sku_…`, `found_…`, `count_…`, `serials_…` name the units line by line."""
 
     warehouse = forms.ModelChoiceField(
         label=gettext_lazy("Warehouse"),
@@ -36,7 +37,7 @@ class NoteForm(forms.Form):
         widget=forms.TextInput(attrs={**INPUT, "inputmode": "numeric"}),
     )
     remark = forms.CharField(
-        label=gettext_lazy("Remark"), max_length=300, required=False, widget=forms.TextInput(attrs=INPUT)
+        label=gettext_lazy("Note"), max_length=300, required=False, widget=forms.TextInput(attrs=INPUT)
     )
 
     def clean(self) -> dict[str, Any]:
@@ -56,6 +57,7 @@ class NoteForm(forms.Form):
                 "sku": self.data.get(f"sku_{place}", ""),
                 "found": self.data.get(f"found_{place}", Found.GOOD.value),
                 "count": self.data.get(f"count_{place}", ""),
+                "serials": self.data.get(f"serials_{place}", ""),
             }
             for place in range(LINES)
         ]
@@ -63,12 +65,13 @@ class NoteForm(forms.Form):
     def _unit(self, place: int) -> Unit | None:
         named = " ".join(self.data.get(f"sku_{place}", "").split())
         typed = self.data.get(f"count_{place}", "").strip()
-        if not named and not typed:
+        numbers = serials.split(self.data.get(f"serials_{place}", ""))
+        if not named and not typed and not numbers:
             return None
         if not re.fullmatch(r"[0-9]{1,5}", typed) or int(typed) < 1 or not named:
             text = _("Line %(line)d: name a SKU, or say what it seems to be, and give its units.")
             raise forms.ValidationError(text % {"line": place + 1})
-        return Unit(named[:120], self.data.get(f"found_{place}", Found.GOOD.value), int(typed))
+        return Unit(named[:120], self.data.get(f"found_{place}", Found.GOOD.value), int(typed), serials=numbers)
 
 
 FOUND_CHOICES = [(code.value, code.label) for code in RESTOCKED]

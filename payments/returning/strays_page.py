@@ -21,7 +21,7 @@ from oms.common.desk.lists import RowColumns
 from oms.common.errors import OmsError
 from orders import actors
 from orders.admin.staff import staff_actor
-from orders.models import ReturnRequest, StrayParcel, StrayPhoto, StrayState, SubOrder
+from orders.models import ReturnRequest, StrayParcel, StrayPhoto, StrayState, StrayUnit, SubOrder
 from orders.returning import strays, suggesting
 from payments.returning.forms import ReasonForm
 from payments.returning.pages import INSPECT, WORK, photo_answer
@@ -62,7 +62,7 @@ class StrayParcelAdmin(RowColumns, RowActions):
 
     change_form_outer_before_template = "admin/payments/return/stray.html"
     search_fields = ("waybill_number", "phone_tail", "return_request__number", "units__sku__code")
-    search_help_text = gettext_lazy("Waybill, end of the phone, SKU, or number of the return")
+    search_help_text = gettext_lazy("Waybill, end of the phone, SKU, serial number, or number of the return")
     list_display = ("__str__", "state_label", "age", "warehouse", "phone_tail", "goods", "return_request", "noted_at")
     list_select_related = ("warehouse", "return_request")
     list_filter = (("state", ChoicesDropdownFilter), ("warehouse", RelatedDropdownFilter))
@@ -80,6 +80,15 @@ class StrayParcelAdmin(RowColumns, RowActions):
         ),
         RowAction("dispose", INSPECT, gettext_lazy("Dispose of it"), _dispose, ReasonForm, "danger-line"),
     )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By a serial number of a unit too."""
+        found, has_twice = super().get_search_results(request, queryset, search_term)
+        if term := search_term.strip():
+            found |= queryset.filter(pk__in=StrayUnit.objects.filter(serials__contains=[term]).values("parcel"))
+        return found, has_twice
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what is in them, for the list."""

@@ -127,14 +127,19 @@ def test_goods_are_bought_and_booked_by_page(admin_client, shop):
         "number": "PO-7",
         "warehouse": shop.warehouse.pk,
         "supplier": "光明",
-        "expected_on": "2026-12-01",
+        "expected_on": "2099-11-01",
     }
     page = reverse("admin:inventory_purchaseorder_add")
+    for name, late in (
+        ("expected_on", {"expected_on": "1999-01-01", "rows": f"{shop.sku.code} 1"}),
+        ("rows", {"rows": f"{shop.sku.code} 1 2020-01-01"}),
+    ):
+        assert list(admin_client.post(page, {**new, **late}).context["adminform"].form.errors) == [name]
     refused = admin_client.post(page, {**new, "rows": f"{shop.sku.code} 1.5\nnone 3"})
     assert refused.status_code == 200
     assert "1.5" in str(refused.context["adminform"].form.errors["rows"])
     assert not PurchaseOrder.objects.exists()
-    rows = {"rows": f"{shop.sku.code}\t10\n{shop.other_sku.code} 5 2026-12-09"}
+    rows = {"rows": f"{shop.sku.code}\t10\n{shop.other_sku.code} 5 2099-12-09"}
     admin_client.post(page, {**new, **rows, "is_draft": "on", "supplier": "", "expected_on": ""})
     order = PurchaseOrder.objects.get()
     approval = reverse("admin:inventory_purchaseorder_approve", args=[order.pk])

@@ -117,3 +117,19 @@ def test_a_transfer_is_called_so_in_chinese(admin_client, shop, target):
 
     assert taken.context["adminform"].form.errors["reference"] == ["调拨单号 T1 已用于其他货品。"]
     assert [str(message) for message in closed.context["messages"]] == ["调拨单 T1 不再等待到货。"]
+
+
+@pytest.mark.parametrize("day", ["2020-01-01", "2999-12-31", "soon"])
+def test_a_day_on_which_nothing_can_arrive_is_refused_beside_its_field(admin_client, shop, target, day):
+    new = {
+        "reference": "T-1",
+        "merchant": shop.merchant.pk,
+        "source": shop.warehouse.pk,
+        "target": target.pk,
+        "expected_on": day,
+        "rows": f"{shop.sku.code} 1",
+    }
+    answer = admin_client.post(reverse(ADD), new)
+    assert answer.status_code == 200
+    assert list(answer.context["adminform"].form.errors) == ["expected_on"]
+    assert not Transfer.objects.exists()

@@ -1,16 +1,17 @@
 """Carts of buyers, by the API."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import F
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
-from inventory.models import Sku, Stock, StockHold
+from inventory.models import DemandKind, LotPromise, Sku, Stock, StockHold, StockHoldLine, StockLot
 from orders.models import Order
 from orders.stock import held
 from tests.api.calls import send
@@ -70,3 +71,17 @@ def held_by(holds: Iterable[StockHold]) -> dict[int, Units]:
             for sku_id, goods in line.goods_by_sku.items():
                 found[key][sku_id] += goods.held
     return {key: +units for key, units in found.items()}
+
+
+def check_batches(hold_id: int, today: date) -> None:
+    """What was just set aside is of the batches that expire first, but of none that is expired."""
+    lines = StockHoldLine.objects.filter(hold=hold_id)
+    mine = LotPromise.objects.filter(demand_kind=DemandKind.HOLD, demand_id__in=lines.values("pk"))
+    taken: dict[int, list[date]] = defaultdict(list)
+    for stock_id, day in mine.values_list("lot__stock", "lot__best_before"):
+        taken[stock_id].append(day or date.max)
+    for stock_id, days in taken.items():
+        assert min(days) >= today
+        free = StockLot.objects.filter(stock=stock_id, quality="good", on_hand__gt=F("reserved") + F("frozen"))
+        left = [lot.best_before or date.max for lot in free.exclude(best_before__lt=today)]
+        assert not left or min(left) >= max(days)

@@ -111,6 +111,9 @@ class Counters(RuleBasedStateMachine):
             # A batch is expired and nobody swept: its order gets nothing of that line, nor gives any of it up.
             self.a_day_passes(sweeps=False)
             self.take_over(0, (3, 3, 2), 1)
+            self.come(2, 0, 5, -1)  # none that another cart gets
+            for more in (3, 5):
+                self.aside((0, 0, more), 0, is_whole=False, region=None)
         elif begins != "held":
             self.take_over(0, (3, 3, 3), 1)
             self.take_over(1, units, 1)
@@ -122,8 +125,6 @@ class Counters(RuleBasedStateMachine):
             factories.run(deciding.run, splitting.run)
         if begins == "in part":
             self.serve(1)
-
-    # --- What buyers do
 
     @rule(units=_THREE, again=_AGAIN, is_whole=st.booleans(), goes_to_beijing=st.booleans())
     def set_aside(self, units: tuple[int, int, int], again: int, is_whole: bool, goes_to_beijing: bool) -> None:
@@ -145,6 +146,7 @@ class Counters(RuleBasedStateMachine):
         lacking = {lack.position for lack in outcome.lacking}
         assert is_whole or lacking == {item.position for item in items} - granted
         if outcome.hold_id is not None:
+            carts.check_batches(outcome.hold_id, self.today)
             hold = StockHold.objects.get(pk=outcome.hold_id)
             has = Units()
             for item in items:

@@ -1,5 +1,6 @@
 """Stock under whatever may happen to it, in any order: after every step the ledgers explain every number."""
 
+from collections import defaultdict
 from datetime import date, timedelta
 
 import pytest
@@ -47,8 +48,12 @@ class StockMachine(RuleBasedStateMachine):
         wanted = Adjustment(2, AdjustmentReason.CORRECTION, lot_id=lot.pk)
         adjusting.adjust(row.pk, Action.FREEZE, wanted, actor="test", version=row.version)
         self.figures["lots"]["frozen"] += 2
+        # The first takes from two batches.
         for place in self.stock:
-            self.reserve_units(place, [3, 2])
+            self.reserve_units(place, [7, 2])
+            first = max(self.demands) - 1
+            for leaves in (False, True):
+                self.end_units(first, 1, leaves=leaves)
 
     def row(self, place: str) -> Stock:
         return Stock.objects.get(pk=self.stock[place].pk)
@@ -113,17 +118,40 @@ class StockMachine(RuleBasedStateMachine):
         if not self.demands:
             return
         demand_id = data.draw(st.sampled_from(sorted(self.demands)))
-        place, had = self.demands[demand_id]
+        _place, had = self.demands[demand_id]
         units = had if is_whole else data.draw(st.integers(min_value=1, max_value=had))
+        self.end_units(demand_id, units, leaves=leaves)
+
+    def end_units(self, demand_id: int, units: int, *, leaves: bool) -> None:
+        place, had = self.demands[demand_id]
         do = reserving.consume_units if leaves else reserving.release_units
+        left = self.left_of(demand_id, units, leaves=leaves)
         with transaction.atomic():
             assert do({demand_id: units}, actor="test") == units
+        assert self.promised_of(demand_id) == left
         self.figures[place]["reserved"] -= units
         if leaves:
             self.figures[place]["on_hand"] -= units
         self.demands[demand_id] = (place, had - units)
         if had == units:
             del self.demands[demand_id]
+
+    def promised_of(self, demand_id: int) -> dict[date, int]:
+        """Units that the demand has of batches, by the day that they are best before."""
+        mine = LotPromise.objects.filter(demand_id=demand_id, demand_kind=DemandKind.SUB_ORDER_LINE)
+        units: dict[date, int] = defaultdict(int)
+        for day, some in mine.values_list("lot__best_before", "quantity"):
+            units[day or date.max] += some
+        return dict(units)
+
+    def left_of(self, demand_id: int, units: int, *, leaves: bool) -> dict[date, int]:
+        """What it has once so many end: what expires first leaves, what expires last is given back."""
+        left = self.promised_of(demand_id)
+        for day in sorted(left, reverse=not leaves):
+            some = min(units, left[day])
+            left[day] -= some
+            units -= some
+        return {day: some for day, some in left.items() if some}
 
     @rule(place=PLACE, units=UNITS)
     def withdraw(self, place: str, units: int) -> None:

@@ -72,6 +72,17 @@ def test_staff_set_a_line_by_its_page_and_see_where_its_position_is(boss, shop):
     assert ReplenishmentPolicy.objects.get().version == 2
 
 
+@pytest.mark.parametrize("absurd", ["-5", "20", "100", "x"])
+def test_an_absurd_service_level_is_refused_in_words(boss, shop, absurd):
+    # Also where something else is wrong: then only the database's own check is asked.
+    unnamed = boss.post(reverse(f"admin:{POLICIES}_add"), form_of(shop, service_percent=absurd, sku=""))
+    assert unnamed.status_code == 200
+    wrong = boss.post(reverse(f"admin:{POLICIES}_add"), form_of(shop, service_percent=absurd))
+    assert wrong.status_code == 200
+    assert wrong.context["adminform"].form.errors
+    assert not ReplenishmentPolicy.objects.exists()
+
+
 def test_a_line_where_the_goods_are_kept_no_longer_can_only_be_switched_off(boss, shop):
     host = factories.WarehouseFactory()
     stay = hosting.begin(host, shop.merchant, actor="test")

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
 from django.utils.translation import override
 
 from logistics.warehouses.notices import Notice
@@ -43,3 +44,12 @@ def test_kinds_of_facts_have_the_words_of_their_topic(topic, named):
     with override("zh-hans"):
         assert [kinds_of(topic).word(kind.value) for kind in named] == [str(kind.label) for kind in named]
         assert kinds_of(topic).word("unreadable") == "无法识别"
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_what_a_constraint_says_can_be_said(language: str) -> None:
+    """Django puts the constraint's name into its message: a percent sign in it fails only when somebody breaks it."""
+    with override(language):
+        for model in apps.get_models():
+            for constraint in model._meta.constraints:
+                assert constraint.get_violation_error_message(), constraint.name

@@ -13,16 +13,16 @@ from logistics.warehouses.adapters.qimen.reading import (
     digest,
     grams,
     key_of,
+    serials_of,
     time_of,
     units,
 )
 from logistics.warehouses.adapters.qimen.setup import Setup
-from logistics.warehouses.notices import MOST_SERIALS, Notice
+from logistics.warehouses.notices import Notice
 from oms.common.masking import mask_text
 from oms.common.work.facts import News
 from oms.common.work.protocols import Unreadable
 from oms.common.work.xml import text_of
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 _TIMES = ("deliveryOrder/orderConfirmTime", "deliveryOrder/operateTime")
 # In `extendProps/logistics_flag`: the waybill is told before the parcel leaves; it is another one than was told.
@@ -74,18 +74,11 @@ def _lines(order: Element) -> list[dict[str, Any]]:
             "line": text_of(line, "orderLineNo")[:40],
             "sku": text_of(line, "itemCode")[:64],
             "quantity": max(units(line, "actualQty"), 0),
-            "serials": _serials(line),
+            "serials": serials_of(line),
         }
         for line in found
         if line.find("actualQty") is not None
     ]
-
-
-def _serials(line: Element) -> list[str]:
-    """The numbers of its units, from either place where they may stand."""
-    listed = [(sn.text or "").strip() for sn in line.findall("snList/sn")]
-    joined = [] if any(listed) else [part.strip() for part in text_of(line, "qrCode").split(";")]
-    return [one[:MOST_OF_A_SERIAL] for one in (*listed, *joined) if one][:MOST_SERIALS]
 
 
 def _packages(order: Element, mine: Setup) -> list[dict[str, Any]]:

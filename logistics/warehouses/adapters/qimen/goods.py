@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from logistics.warehouses import stock_notices as notices
 from logistics.warehouses.adapters.qimen import words
-from logistics.warehouses.adapters.qimen.reading import Message, code_of, digest, key_of, time_of, units
+from logistics.warehouses.adapters.qimen.reading import Message, code_of, digest, key_of, serials_of, time_of, units
 from logistics.warehouses.adapters.qimen.setup import Setup
 from oms.common.work.facts import News
 from oms.common.work.protocols import Unreadable
@@ -48,22 +48,26 @@ def _moved(message: Message, head_name: str, code_name: str, kind: str) -> News:
 
 
 def _parts(line: Element) -> Iterator[dict[str, Any]]:
-    """A line by its batches, where it names any that are all of it."""
+    """A line by its batches, where it names any that are all of it. Serial numbers are named for the line: each part
+    has as many as it has units, the last one what is more."""
     sku, quality = text_of(line, "itemCode")[:64], _quality(text_of(line, "inventoryType"))
     total, batches = units(line, "actualQty"), line.findall("batchs/batch")
     if batches and sum(units(batch, "actualQty") for batch in batches) == total:
         rows = [(batch, units(batch, "actualQty")) for batch in batches]
     else:
         rows = [(line, total)]
-    for node, quantity in rows:
-        if quantity > 0:
-            yield {
-                "sku": sku,
-                "quantity": quantity,
-                "quality": _quality(text_of(node, "inventoryType")) if text_of(node, "inventoryType") else quality,
-                "lot": text_of(node, "batchCode")[:40],
-                "best_before": _day(text_of(node, "expireDate")),
-            }
+    rows, serials = [(node, quantity) for node, quantity in rows if quantity > 0], serials_of(line)
+    for place, (node, quantity) in enumerate(rows):
+        mine = serials if place == len(rows) - 1 else serials[:quantity]
+        serials = serials[len(mine) :]
+        yield {
+            "sku": sku,
+            "quantity": quantity,
+            "quality": _quality(text_of(node, "inventoryType")) if text_of(node, "inventoryType") else quality,
+            "lot": text_of(node, "batchCode")[:40],
+            "best_before": _day(text_of(node, "expireDate")),
+            "serials": mine,
+        }
 
 
 def counted(message: Message, mine: Setup) -> Iterator[News]:

@@ -7,9 +7,11 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from xml.etree.ElementTree import Element, tostring
 
+from logistics.warehouses.notices import MOST_SERIALS
 from oms.common.work.protocols import Unreadable
 from oms.common.work.xml import text_of
 from oms.common.zones import CHINA
+from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 MOST_UNITS = 1_000_000
 
@@ -33,6 +35,13 @@ def units(node: Element, path: str) -> int:
     if not number.is_finite() or number != number.to_integral_value() or abs(number) > MOST_UNITS:
         raise Unreadable(f"{path} {told[:20]} is no number of units.")
     return int(number)
+
+
+def serials_of(line: Element) -> list[str]:
+    """The serial numbers of a line's units, from either place where they may stand."""
+    listed = [(sn.text or "").strip() for sn in line.findall("snList/sn")]
+    joined = [] if any(listed) else [part.strip() for part in text_of(line, "qrCode").split(";")]
+    return [one[:MOST_OF_A_SERIAL] for one in (*listed, *joined) if one][:MOST_SERIALS]
 
 
 def grams(node: Element, path: str) -> int:
