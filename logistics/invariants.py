@@ -280,13 +280,14 @@ INVARIANTS = (
     Invariant(
         "what_warehouses_told_is_known",
         "A settled fact of a warehouse is of a warehouse order that went over its connection; one of which the"
-        " warehouse said that it left, did. A message that nobody understood at first is about none: what it said are"
-        " facts of their own.",
+        " warehouse said that it left, did, unless it is asked for units that it did not speak of. A"
+        " message that nobody understood at first is about none: what it said are facts of their own.",
         f"""
         SELECT f.id, f.kind, f.subject, f.state, w.state AS held FROM common_inboundfact f
         LEFT JOIN logistics_warehouseorder w ON w.number = f.subject AND w.connection_id = f.connection_id
         WHERE f.topic = '{Topic.WAREHOUSE}' AND f.state IN ({listed(_HEARD)})
-          AND f.kind <> '{UNREADABLE}' AND (w.id IS NULL OR (f.kind = '{Notice.SHIPPED}' AND w.state <> '{_SHIPPED}'))
+          AND f.kind <> '{UNREADABLE}' AND (w.id IS NULL OR (
+            f.kind = '{Notice.SHIPPED}' AND w.state <> '{_SHIPPED}' AND w.rest_doubted_at IS NULL))
         """,
     ),
     Invariant(

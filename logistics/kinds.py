@@ -134,6 +134,14 @@ WAYBILL_CANCELLED = event(
     tone="muted",
     icon="barcode",
 )
+WAYBILL_VOIDED = event(
+    "waybill_voided",
+    _("Sub-order %(number)s: %(carrier)s is to cancel waybill %(waybill)s: %(text)s"),
+    ("number", "carrier", "waybill"),
+    private=("text",),
+    tone="info",
+    icon="barcode",
+)
 WAYBILL_NOT_CANCELLED = event(
     "waybill_not_cancelled",
     _("Sub-order %(number)s: %(carrier)s does not take waybill %(waybill)s back: %(text)s"),

@@ -11,7 +11,7 @@ from unfold.decorators import display
 
 from logistics.admin.carrier_rules import decisions_table
 from logistics.admin.claims import WORK, OpenForm, open_claim
-from logistics.carriers import switching
+from logistics.carriers import switching, voiding
 from logistics.models import Carrier, ParcelFreight, Shipment, ShipmentState
 from oms.common.desk.acting import INPUT, RowAction, RowActions
 from oms.common.desk.lists import staff_actor_name
@@ -20,6 +20,7 @@ from orders.actors import Actor
 from orders.models import ActorKind
 
 SWITCH = "logistics.switch_carrier"
+VOID = "logistics.void_waybill"
 
 
 def _carriers() -> list[tuple[str, str]]:
@@ -41,6 +42,20 @@ def _switch(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
     return _("%(carrier)s is asked for the waybill.") % {"carrier": dict(_carriers())[data["carrier"]]}
 
 
+class VoidForm(forms.Form):
+    """Why the waybill is to be cancelled."""
+
+    reason = forms.CharField(label=gettext_lazy("reason"), max_length=300, widget=forms.TextInput(attrs=INPUT))
+
+
+def _void(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
+    actor = Actor(ActorKind.STAFF, staff_actor_name(request))
+    row = voiding.void(key, data["reason"], actor=actor)
+    return _("The carrier is asked to cancel %(waybill)s; once it did, another waybill is bought.") % {
+        "waybill": row.waybill_number
+    }
+
+
 class ParcelActions(RowActions):
     """What may be done to a parcel, and why it goes by its carrier; mix it into the page of parcels."""
 
@@ -48,14 +63,15 @@ class ParcelActions(RowActions):
         RowAction(
             "switch", SWITCH, gettext_lazy("Give it to another carrier"), _switch, SwitchForm, "primary", "swap_horiz"
         ),
+        RowAction("void", VOID, gettext_lazy("Cancel the waybill"), _void, VoidForm, "danger-line", "barcode"),
         RowAction("claim", WORK, gettext_lazy("Open a claim"), open_claim, OpenForm, icon="gavel"),
     )
 
     def fitting_actions(self, row: Any) -> Any:
-        """A carrier is switched only before there is a waybill, and claimed from only after."""
+        """A carrier is switched only before there is a waybill, and claimed from after; what left keeps its waybill."""
         names = super().fitting_actions(row)
         waits = row.state == ShipmentState.CREATED and row.ready_at is not None
-        fits = {"switch": waits, "claim": row.waybill_number is not None}
+        fits = {"switch": waits, "claim": row.waybill_number is not None, "void": voiding.obstacle(row) is None}
         return [name for name in names if fits.get(name, True)]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:

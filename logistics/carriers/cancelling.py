@@ -1,7 +1,7 @@
 """Waybills that no parcel will carry are given back to the account that sold them: each costs money.
 
 One that we never heard of, because its answer was lost, is given back by its number. What a carrier refuses, a person
-sees.
+sees. So go those that a person has cancelled (`voiding`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from django.db import connection
 
 from logistics import kinds
-from logistics.carriers import adapters, errands, sharing
+from logistics.carriers import adapters, errands, replacing, sharing
 from logistics.carriers.adapters import Answer, Booked
 from logistics.carriers.trouble import WAYBILL_KEPT, WAYBILL_UNUSED
 from logistics.models import ErrandKind, WaybillErrand
@@ -118,6 +118,7 @@ def _follow(outcomes: Outcomes[Answer]) -> None:
     if not answers:
         return
     _give_back_shares(outcomes.taken)
+    replacing.replace(outcomes.taken, opened_by=STAGE.name)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -160,5 +161,5 @@ def _follow(outcomes: Outcomes[Answer]) -> None:
     tickets.close_tickets([WAYBILL_UNUSED], [row[1] for row in rows if row[6]])
 
 
-STAGE = outside_stage("cancel_waybill", errands.call(ErrandKind.CANCEL, _ask, _follow))
+STAGE = outside_stage("cancel_waybill", errands.call(ErrandKind.CANCEL, _ask, _follow, lock_above=replacing.lock))
 run = STAGE.run

@@ -62,6 +62,20 @@ WAYBILL_UNUSED = tickets.register_kind(
         remedies=_("Cancel the waybill at the carrier."),
     )
 )
+WAYBILL_VOIDED = tickets.register_kind(
+    tickets.TicketKind(
+        "waybill_voided_too_late",
+        _("Parcel left with a cancelled waybill"),
+        "shipment",
+        team=Team.LOGISTICS,
+        due_within=timedelta(hours=2),
+        reasons={
+            "": _("%(carrier)s cancelled waybill %(waybill)s as we asked, but %(number)s had left with it by then.")
+        },
+        remedies=_("Ask the carrier to carry it all the same, or to send it back; tell the buyer the new waybill."),
+        can_retry=False,
+    )
+)
 PARCEL_LOST = tickets.register_kind(
     tickets.TicketKind(
         "parcel_lost",

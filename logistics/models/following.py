@@ -148,6 +148,10 @@ class WaybillErrand(WorkItem):
         _("waybill number"), max_length=40, blank=True, default="", db_default="", help_text=_("Empty: never heard of.")
     )
     reference = models.CharField(_("number"), max_length=32)
+    asked_by = models.CharField(
+        _("asked for by"), max_length=80, blank=True, default="", db_default="", help_text=_("Empty: by itself.")
+    )
+    reason = models.CharField(_("reason"), max_length=300, blank=True, default="", db_default="")
     outcome = models.CharField(
         _("outcome"), max_length=10, choices=ErrandOutcome.choices, blank=True, default="", db_default=""
     )

@@ -162,7 +162,10 @@ class Shipment(WorkItem, Versioned, Expectation, TellsChanges):
         verbose_name = _("shipment")
         verbose_name_plural = _("shipments")
         ordering = ["-id"]
-        permissions = [("switch_carrier", _("Can give parcels to another carrier"))]
+        permissions = [
+            ("switch_carrier", _("Can give parcels to another carrier")),
+            ("void_waybill", _("Can have waybills cancelled")),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="shipment_number_is_unique"),
             # The waybill leads: staff search by it without knowing the carrier.

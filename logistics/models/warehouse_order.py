@@ -88,6 +88,16 @@ class WarehouseOrder(WorkItem, Versioned, Expectation):
     asked_at = models.DateTimeField(
         _("last asked for at"), null=True, blank=True, editable=False, help_text=_("When its news were late.")
     )
+    # Its warehouse says that nothing more leaves, but not what became of all units: it is asked before the rest is
+    # taken as staying. So often it was asked since.
+    rest_doubted_at = models.DateTimeField(
+        _("missing units asked for since"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Its last message left units open; an earlier one may have been lost, so its warehouse is asked."),
+    )
+    rest_asked = models.SmallIntegerField(_("asked for missing units"), db_default=0, editable=False)
     their_number = models.CharField(
         _("the warehouse's own number"),
         max_length=300,
@@ -149,6 +159,7 @@ class WarehouseOrder(WorkItem, Versioned, Expectation):
                 fields=["next_event_due"], condition=Q(next_event_due__isnull=False), name="warehouse_order_watch"
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="warehouse_order_person"),
+            models.Index(fields=["id"], condition=Q(rest_doubted_at__isnull=False), name="warehouse_order_doubted"),
         ]
 
     def __str__(self) -> str:

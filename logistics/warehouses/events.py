@@ -3,7 +3,7 @@
 `judging` says what a notice comes to, one after the other; then all that they come to is carried out together.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.db import connection
 
@@ -11,7 +11,7 @@ from inventory.models import Warehouse
 from logistics import kinds
 from logistics.carriers import cancelling, following, intending
 from logistics.models import ShipmentState, StopAnswer, WarehouseOrderState
-from logistics.warehouses import giving_up, lacking, leaving, moving, notices, parcelling, serials, works
+from logistics.warehouses import doubting, giving_up, lacking, leaving, moving, notices, parcelling, serials, works
 from logistics.warehouses.giving_up import ACTOR, Homeless
 from logistics.warehouses.judging import RANK, Course
 from logistics.warehouses.leaving import Departure
@@ -81,6 +81,7 @@ def _carry_out(courses: Sequence[Course]) -> None:
     done = parcelling.take({course.work.id: course.reports for course in courses if course.reports}, rows)
     _want_parcels(courses)
     gone = [*done.leaving, *_all_parcels(courses)]
+    _doubt(courses, done.leaving)
     finals = [course.work.id for course in courses if course.is_final and not course.leaves_all]
     departure = Departure()
     if gone or finals:
@@ -101,6 +102,17 @@ def _carry_out(courses: Sequence[Course]) -> None:
     fulfilment.refresh({part.order_id for work in rows.values() for part in work.parts})
 
 
+def _doubt(courses: Sequence[Course], leaving: Sequence[int]) -> None:
+    """What nobody said to stay may have left by a message that was lost: the warehouse is asked first."""
+    believed = {
+        course.work.id: course
+        for course in courses
+        if course.is_final and not (course.leaves_all or course.is_answered or course.drops_rest)
+    }
+    for key in doubting.doubt(believed, leaving):
+        believed[key].wait_for_rest()
+
+
 def follow(courses: Sequence[Course], departure: Departure) -> None:
     """Bring locked warehouse orders and their sub-orders to where their goods are after a departure, settle what was
     asked of the warehouses, and tell people what contradicts."""
@@ -108,7 +120,7 @@ def follow(courses: Sequence[Course], departure: Departure) -> None:
         state = departure.states.get(course.work.id, course.state)
         course.state = max(course.state, state, key=RANK.__getitem__)
     _advance(courses, departure)
-    _settle_rests(departure)
+    _settle_rests(departure, {course.work.id for course in courses if course.is_unanswered})
     _settle_stops(courses, departure)
     _hold_back(courses)
     _tell_troubles(courses, departure)
@@ -197,8 +209,9 @@ def _advance(courses: Sequence[Course], departure: Departure) -> None:
     moving.move_sub_orders(moves, ACTOR)
 
 
-def _settle_rests(departure: Departure) -> None:
-    """What stays is sourced anew where it is not cancelled; of parts that were split off, a person is told."""
+def _settle_rests(departure: Departure, unanswered: Collection[int]) -> None:
+    """What stays is sourced anew where it is not cancelled; of parts that were split off, a person is told, also that
+    the warehouse (orders' ids) was asked for them in vain."""
     whole = [rest for rest in departure.rests if rest.part_id is None]
     if whole:
         giving_up.cancel([rest.part.id for rest in whole if rest.is_dropped])
@@ -206,7 +219,7 @@ def _settle_rests(departure: Departure) -> None:
     troubles = [
         tickets.Trouble(
             rest.part_id,
-            "",
+            "unanswered" if rest.work.id in unanswered else "",
             {"number": rest.part.number, "warehouse": rest.work.warehouse, "units": rest.units},
             about_id=rest.part.order_id,
         )

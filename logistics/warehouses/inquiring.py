@@ -2,29 +2,35 @@
 been lost on its way to us.
 
 What they answer becomes facts, as if they had said it by themselves; what was heard before, or comes late, changes
-nothing: parcels are known by their waybills.
+nothing: parcels are known by their waybills. Who left units open by its last message is asked at once and some times
+more (`doubting`); what is not answered then counts as staying.
 """
 
 import time
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 from django.utils import timezone
 
 from logistics.models import LogisticsAlert, WarehouseOrder, WarehouseOrderState
 from logistics.models.warehouse_order import NOT_GONE
 from logistics.warehouses import adapters
+from logistics.warehouses.notices import Notice
 from oms.common import outbound
 from oms.common.masking import describe
 from oms.common.models import Connection, Topic
 from oms.common.work import clock, connections, facts
+from oms.common.work.news import News
 
 # The same order is asked for again after so long; so many are asked for at once over one connection.
 AGAIN_AFTER = timedelta(hours=6)
 MOST_AT_ONCE = 100
 # An answer to our wish to stop is missed after so long.
 STOP_UNANSWERED_AFTER = timedelta(hours=1)
+# What became of missing units is asked so often, with such pauses.
+MOST_ABOUT_REST = 4
+REST_AGAIN_AFTER = timedelta(minutes=15)
 _OPEN = (*NOT_GONE[1:], WarehouseOrderState.PARTLY_SHIPPED)
 
 
@@ -35,6 +41,7 @@ def ask() -> int:
     if outbound.is_stopped():
         return 0
     links = Connection.objects.filter(protocol__in=adapters.TELLING, is_active=True)
+    _give_up_rests()
     callable_now = Q(paused_until=None) | Q(paused_until__lte=timezone.now())
     return sum(_ask_over(link) for link in links.filter(callable_now).order_by("pk"))
 
@@ -45,8 +52,29 @@ def _ask_over(link: Connection) -> int:
         if not works:
             return 0
         # Before the call: what it breaks at is not asked for again at once.
-        WarehouseOrder.objects.filter(pk__in=[work.pk for work in works]).update(asked_at=timezone.now())
+        asked = WarehouseOrder.objects.filter(pk__in=[work.pk for work in works])
+        asked.update(
+            asked_at=timezone.now(),
+            rest_asked=Case(When(rest_doubted_at=None, then=F("rest_asked")), default=F("rest_asked") + 1),
+        )
         return _told(link, works)
+
+
+def _doubted() -> QuerySet[WarehouseOrder]:
+    """Orders of whose missing units nobody knows whether they left, and of which nothing was answered for a while."""
+    patience = timezone.now() - clock.scaled(REST_AGAIN_AFTER)
+    is_due = Q(asked_at=None) | Q(asked_at__lt=patience) | Q(rest_asked=0)
+    return WarehouseOrder.objects.filter(is_due, rest_doubted_at__isnull=False, is_current=True, state__in=_OPEN)
+
+
+def _give_up_rests() -> None:
+    """What was asked for in vain, or can be asked for no more, counts as staying: a fact of its own, so that it is
+    applied in turn with what the warehouse tells."""
+    can_be_asked = Q(connection__protocol__in=adapters.TELLING, connection__is_active=True)
+    in_vain = _doubted().filter(~can_be_asked | Q(rest_asked__gte=MOST_ABOUT_REST)).order_by("pk")
+    for work in in_vain[:MOST_AT_ONCE]:
+        news = News(f"rest_stays:{work.number}", Notice.REST_STAYS, work.number, timezone.now())
+        facts.receive(work.connection_id, Topic.WAREHOUSE, [news])
 
 
 def _silent(link: Connection) -> list[WarehouseOrder]:
@@ -60,8 +88,9 @@ def _silent(link: Connection) -> list[WarehouseOrder]:
     most = min(MOST_AT_ONCE, connections.chunk_size(link))
     alerts = LogisticsAlert.objects.filter(warehouse_order=OuterRef("pk"), closed_at=None)
     owing = works.filter(stop_answered_at=None, stop_requested_at__lt=now - clock.scaled(STOP_UNANSWERED_AFTER))
+    doubted = _doubted().filter(connection=link, rest_asked__lt=MOST_ABOUT_REST).order_by("pk")
     # Apart: each has an index of its own.
-    found = {work.pk: work for rows in (works.filter(Exists(alerts)), owing) for work in rows[:most]}
+    found = {work.pk: work for rows in (doubted, works.filter(Exists(alerts)), owing) for work in rows[:most]}
     return list(found.values())[:most]
 
 

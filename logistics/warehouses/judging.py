@@ -46,6 +46,7 @@ class Course:
 
     `reports` are parcels that were told of, and whether they left. `leaves_all`: everything left, in parcels as we have
     them. `is_final`: nothing more will leave; the rest is cancelled where that was asked for (`drops_rest`).
+    `is_answered`: it was asked before it said so; `is_unanswered`: it was, in vain.
     """
 
     work: Work
@@ -56,6 +57,8 @@ class Course:
     leaves_all: bool = False
     is_final: bool = False
     drops_rest: bool = False
+    is_answered: bool = False
+    is_unanswered: bool = False
     given_up: GivenUp | None = None
     stop_answer: StopAnswer | None = None
     stop_text: str = ""
@@ -84,6 +87,8 @@ class Course:
             return self._go_on(notice, report) if self.is_current else self._go_on_all_the_same(notice, report)
         if notice is Notice.REFUSED:
             return self._refuse(report)
+        if notice is Notice.REST_STAYS:
+            return self._let_rest_stay()
         if notice is Notice.STOPPED:
             return self._stop(report)
         if notice is Notice.NOT_STOPPED:
@@ -104,6 +109,7 @@ class Course:
         if notice is Notice.SHIPPED and is_news:
             self.is_final = True
             self.leaves_all = not has_parcels
+        self.is_answered |= report.is_answer and notice is Notice.SHIPPED
         return APPLIED if is_news or has_parcels else NO_EFFECT
 
     def _go_on_all_the_same(self, notice: Notice, report: Report) -> Verdict:
@@ -132,6 +138,18 @@ class Course:
         if parcels:
             self.reports.append((parcels, notice in _LEAVES))
         return bool(parcels)
+
+    def _let_rest_stay(self) -> Verdict:
+        if not (self.is_current and self.work.is_doubted) or self.work.state == S.SHIPPED:
+            return NO_EFFECT
+        self._reach(S.SHIPPED)
+        self.is_final = self.is_answered = self.is_unanswered = True
+        return APPLIED
+
+    def wait_for_rest(self) -> None:
+        """Nothing is known of some units: until the warehouse was asked, more may have left."""
+        self.is_final = False
+        self.state = self.work.state
 
     def _refuse(self, report: Report) -> Verdict:
         if not self.is_current:

@@ -7,6 +7,8 @@ body may be left out.
     {"text": "…", "carrier": "SF", "waybill": "SF100…", "weight_g": 520, "lines": [{"line": "4711", "quantity": 2}]}
     {"parcels": [{"carrier": "SF", "waybill": "SF100…", "lines": [{"line": "4711", "quantity": 1}]}, …]}
 
+What was answered when it was asked tells of all that left so far: `"is_answer": true`.
+
 `carrier` is a carrier's code here; the carrier and waybill are those that are really on the parcel. `line` is the
 reference that the line had in our request; a warehouse that knows none names the `sku` by its code. A report without
 `lines` is about all of the order's units. Where units have serial numbers, a line names them: `"serials": ["SN1", …]`.
@@ -36,6 +38,8 @@ class Notice(models.TextChoices):
     PARTLY_SHIPPED = "partly_shipped", _("Partly shipped")
     # All left that ever will: lines of fewer units than were asked for say that the others stay.
     SHIPPED = "shipped", _("Shipped")
+    # It was asked for the units that are missing, and did not say what became of them: the rest counts as staying.
+    REST_STAYS = "rest_stays", _("Nothing more leaves")
     # It will not leave: by our request, or because the warehouse dropped it.
     STOPPED = "stopped", _("Stopped")
     NOT_STOPPED = "not_stopped", _("Could not be stopped")
@@ -92,6 +96,7 @@ class Report(msgspec.Struct, frozen=True):
     lines: Sequence[ReportedLine] = ()
     parcels: Sequence[ReportedParcel] = ()
     lacks: Sequence[Lack] = ()
+    is_answer: bool = False
 
     @property
     def all_parcels(self) -> Sequence[ReportedParcel]:

@@ -30,7 +30,13 @@ SHIPPED_SHORT = tickets.register_kind(
         "sub_order",
         team=Team.LOGISTICS,
         due_within=timedelta(hours=24),
-        reasons={"": _("Of %(number)s, warehouse %(warehouse)s did not send %(units)s units.")},
+        reasons={
+            "": _("Of %(number)s, warehouse %(warehouse)s did not send %(units)s units."),
+            "unanswered": _(
+                "Of %(number)s, warehouse %(warehouse)s does not say what became of %(units)s units, although it was"
+                " asked. They count as not sent; find out whether they left."
+            ),
+        },
         remedies=_(
             "The rest is sourced elsewhere by itself. Count the stock in the warehouse; cancel the rest if need be."
         ),

@@ -31,7 +31,7 @@ class Part:
 @dataclass(slots=True)
 class Work:
     """A locked warehouse order, as the news of a batch change it. `is_asked_to_stop`: the answer is still open;
-    `is_split`: the warehouse made several orders of it."""
+    `is_split`: the warehouse made several orders of it; `is_doubted`: it is asked whether its rest really stays."""
 
     id: int
     number: str
@@ -45,6 +45,7 @@ class Work:
     waybill_when: Warehouse.WaybillWhen
     connection_id: int
     is_split: bool = False
+    is_doubted: bool = False
     parts: list[Part] = field(default_factory=list)
 
     @property
@@ -137,16 +138,16 @@ def lock(warehouse_order_ids: Iterable[int], *, others: Iterable[int] = ()) -> d
             """
             SELECT w.id, w.number, w.sub_order_id, w.state, w.is_current,
                 w.stop_requested_at IS NOT NULL AND w.stop_answered_at IS NULL, w.lease_token > 0, w.warehouse_id,
-                h.code, h.waybill_when, w.connection_id, position(',' IN w.their_number) > 0
+                h.code, h.waybill_when, w.connection_id, position(',' IN w.their_number) > 0,
+                w.rest_doubted_at IS NOT NULL
             FROM logistics_warehouseorder w JOIN inventory_warehouse h ON h.id = w.warehouse_id
             WHERE w.id = ANY(%s::bigint[]) ORDER BY w.id FOR NO KEY UPDATE OF w
             """,
             [ids],
         )
         works = {}
-        for key, number, sub_order, state, current, asked, sent, place, code, when, link, split in cursor.fetchall():
-            where = WarehouseOrderState(state)
-            works[key] = Work(key, number, sub_order, where, current, asked, sent, place, code, when, link, split)
+        for key, number, sub_order, state, *rest in cursor.fetchall():
+            works[key] = Work(key, number, sub_order, WarehouseOrderState(state), *rest)
         cursor.execute(
             f"""
             SELECT DISTINCT wl.warehouse_order_id, l.sub_order_id

@@ -1,11 +1,16 @@
 """Waybills that no parcel carries go back to the platform that sold them; others are recognised and counted."""
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.utils import translation
 
 from inventory.models import Warehouse
-from logistics.carriers import balances, cancelling, dispatching, recognising, subscribing
+from logistics.carriers import balances, cancelling, dispatching, recognising, subscribing, voiding
 from logistics.models import AccountSettings, Carrier, Polling, Shipment, ShipmentState, WaybillBalance, WaybillErrand
 from logistics.warehouses import events, stopping
+from oms.common.errors import OmsError
 from oms.common.models import Connection
 from oms.common.work.claiming import lease
 from oms.simulators.mischief import Trick
@@ -64,6 +69,97 @@ def test_the_waybill_of_a_cancelled_part_is_cancelled_once_even_if_the_answer_is
     assert Polling.objects.get().is_over
     assert steps.once(cancelling.run) == 0
     assert "waybill_not_cancelled" not in dict(steps.tickets())
+
+
+def desk(*rights: str) -> Client:
+    client = Client()
+    user = get_user_model().objects.create_user("-".join(["li", *rights]), password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_shipment", *rights]))
+    client.force_login(user)
+    return client
+
+
+def void(parcel: Shipment, *rights: str) -> int:
+    """A person presses the button on the parcel's page; returns the status of the answer."""
+    address = f"/admin/logistics/shipment/{parcel.pk}/void/"
+    return int(desk(*rights).post(address, {"reason": "纸卡坏了"}).status_code)
+
+
+def test_a_person_cancels_a_waybill_and_another_one_is_bought(
+    shop: factories.Shop, link: Connection, platform: Platform
+) -> None:
+    packed(shop)
+    factories.run(dispatching.run)
+    old = Shipment.objects.get()
+    assert void(old) == 403
+    assert not WaybillErrand.objects.filter(kind="cancel").exists()
+    page = desk("void_waybill").get(f"/admin/logistics/shipment/{old.pk}/change/").content.decode()
+    assert f"/shipment/{old.pk}/void/" in page
+
+    with translation.override("en"):
+        voiding.void(old.pk, "纸卡坏了", actor=steps.STAFF)
+        with pytest.raises(OmsError, match="asked to cancel it already"):
+            voiding.void(old.pk, "again", actor=steps.STAFF)
+    assert steps.state_of(old) == "waybill_issued"
+    platform.peer.mischief.plan(Trick.DROP_AFTER)
+    steps.once(cancelling.run)
+    assert (steps.state_of(old), Shipment.objects.count()) == ("waybill_issued", 1)
+    factories.run(cancelling.run, dispatching.run)
+
+    new = Shipment.objects.exclude(pk=old.pk).get()
+    assert (steps.state_of(old), steps.state_of(new)) == ("cancelled", "waybill_issued")
+    assert new.number != old.number
+    assert new.waybill_number not in (None, old.waybill_number)
+    assert list(new.lines.values_list("sub_order_line", "quantity")) == list(
+        old.lines.values_list("sub_order_line", "quantity")
+    )
+    errand = WaybillErrand.objects.get(kind="cancel")
+    assert (errand.asked_by, errand.reason, errand.outcome) == (steps.STAFF.name, "纸卡坏了", "done")
+    assert OrderEvent.objects.get(kind="waybill_voided").data["text"] == "纸卡坏了"
+    assert [entry.cancelled_at is not None for entry in platform.peer.book.entries()] == [True, False]
+    with translation.override("en"), pytest.raises(OmsError, match="no waybill to be cancelled"):
+        voiding.void(old.pk, "x", actor=steps.STAFF)
+    assert steps.broken_invariants() == []
+
+
+def test_what_the_carrier_has_already_keeps_its_waybill(
+    shop: factories.Shop, link: Connection, platform: Platform
+) -> None:
+    packed(shop)
+    factories.run(dispatching.run)
+    parcel = Shipment.objects.get()
+    assert void(parcel, "void_waybill") == 302
+    platform.peer.turn(4 * HOUR)
+    factories.run(cancelling.run)
+
+    assert (steps.state_of(parcel), Shipment.objects.count()) == ("waybill_issued", 1)
+    assert "waybill_not_cancelled" in dict(steps.tickets())
+    with translation.override("en"), pytest.raises(OmsError, match="does not cancel it: 105"):
+        voiding.void(parcel.pk, "x", actor=steps.STAFF)
+    assert steps.broken_invariants() == []
+
+
+def test_a_waybill_is_not_cancelled_of_what_left_or_of_what_its_warehouse_was_told(
+    shop: factories.Shop, link: Connection, platform: Platform
+) -> None:
+    part = packed(shop)
+    factories.run(dispatching.run)
+    parcel = Shipment.objects.get()
+    Warehouse.objects.update(waybill_when=Warehouse.WaybillWhen.AT_RELEASE)
+    with translation.override("en"), pytest.raises(OmsError, match="warehouse was told"):
+        voiding.void(parcel.pk, "x", actor=steps.STAFF)
+    Warehouse.objects.update(waybill_when=Warehouse.WaybillWhen.WHEN_PACKED)
+    voiding.void(parcel.pk, "x", actor=steps.STAFF)
+    steps.warehouse_says(part, "shipped")
+    factories.run(events.run)
+    with translation.override("en"), pytest.raises(OmsError, match="left already"):
+        voiding.void(parcel.pk, "x", actor=steps.STAFF)
+
+    factories.run(cancelling.run)
+
+    assert Shipment.objects.count() == 1
+    assert "waybill_voided_too_late" in dict(steps.tickets())
+    assert steps.broken_invariants() == []
 
 
 def test_a_waybill_that_nobody_gives_back_and_a_question_after_the_end_break_invariants(

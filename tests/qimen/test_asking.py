@@ -97,6 +97,99 @@ def test_parcels_of_a_part_that_was_heard_of_are_not_counted_twice(shop, place: 
     assert steps.broken_invariants() == []
 
 
+def lost_part_then_last(shop: factories.Shop, place: Place) -> tuple[SubOrder, list]:
+    """Of three units one left, which nobody heard of, and then the others, as the warehouse's last word."""
+    part = part_of(shop)
+    place.peer.ship(world.number(part), {shop.sku.code: 1}, is_final=False)
+    lost = lose_what_is_told(place)
+    place.peer.ship(world.number(part))
+    world.told(place)
+    return part, lost
+
+
+def left_of(part: SubOrder) -> list[int]:
+    return sorted(WarehouseOrder.objects.get(number=world.number(part)).lines.values_list("left_quantity", flat=True))
+
+
+def test_a_part_that_was_lost_before_the_last_word_is_asked_for_and_goes_out_once(shop, place: Place, link: Connection):
+    before = on_hand(shop)
+    part, lost = lost_part_then_last(shop, place)
+    work = WarehouseOrder.objects.get()
+    assert (work.state, left_of(part), SubOrder.objects.count()) == ("partly_shipped", [2], 1)
+
+    assert inquiring.ask() == 1
+    factories.run(events.run)
+
+    assert (steps.state_of(work), left_of(part), steps.state_of(part)) == ("shipped", [3], "shipped")
+    assert (on_hand(shop), Shipment.objects.count(), SubOrder.objects.count()) == (before - 3, 2, 1)
+    assert steps.tickets() == []
+    bring(place, lost)
+    assert (on_hand(shop), Shipment.objects.count(), SubOrder.objects.count()) == (before - 3, 2, 1)
+    assert inquiring.ask() == 0
+    assert steps.broken_invariants() == []
+
+
+def test_a_lost_part_that_comes_before_the_answer_ends_the_question(shop, place: Place, link: Connection):
+    part, lost = lost_part_then_last(shop, place)
+    bring(place, lost)
+    assert (steps.state_of(part), left_of(part), SubOrder.objects.count()) == ("shipped", [3], 1)
+    assert inquiring.ask() == 0
+    assert steps.broken_invariants() == []
+
+
+def test_what_really_stays_is_sourced_anew_once_the_warehouse_said_so(shop, place: Place, link: Connection):
+    part = part_of(shop)
+    place.peer.ship(world.number(part), {shop.sku.code: 2}, is_final=True)
+    world.told(place)
+    assert (steps.state_of(WarehouseOrder.objects.get()), SubOrder.objects.count()) == ("partly_shipped", 1)
+
+    inquiring.ask()
+    factories.run(events.run)
+
+    assert (steps.state_of(WarehouseOrder.objects.get()), left_of(part)) == ("shipped", [2])
+    assert SubOrder.objects.count() == 2
+    assert steps.tickets() == [("shipped_short", "")]
+    assert steps.broken_invariants() == []
+
+
+def test_a_warehouse_that_told_what_lacks_is_believed_at_once(shop, place: Place, link: Connection):
+    part = part_of(shop)
+    place.peer.lack(world.number(part), shop.sku.code, 1, is_physical=False)
+    place.peer.ship(world.number(part), {shop.sku.code: 2}, is_final=True)
+    world.told(place)
+    assert (steps.state_of(WarehouseOrder.objects.get()), SubOrder.objects.count()) == ("shipped", 2)
+    assert ("shipped_short", "") in steps.tickets()
+
+
+def test_a_question_that_is_never_answered_ends_with_a_ticket(shop, place: Place, link: Connection):
+    part, _lost = lost_part_then_last(shop, place)
+    for attempt in range(1, inquiring.MOST_ABOUT_REST + 1):
+        place.peer.mischief.plan(Trick.GARBAGE)
+        assert inquiring.ask() == 0
+        place.peer.mischief.forget()
+        assert WarehouseOrder.objects.get().rest_asked == attempt
+        assert inquiring.ask() == 0
+        world.hours_pass(1)
+        Connection.objects.update(paused_until=None)
+    assert steps.tickets() == []
+
+    assert inquiring.ask() == 0
+    factories.run(events.run)
+
+    assert (steps.state_of(WarehouseOrder.objects.get()), left_of(part)) == ("shipped", [2])
+    assert steps.tickets() == [("shipped_short", "unanswered")]
+    assert SubOrder.objects.count() == 2
+    assert steps.broken_invariants() == []
+
+
+def test_who_cannot_be_asked_any_more_is_taken_at_its_word(shop, place: Place, link: Connection):
+    lost_part_then_last(shop, place)
+    Connection.objects.filter(pk=link.pk).update(is_active=False)
+    inquiring.ask()
+    factories.run(events.run)
+    assert steps.tickets() == [("shipped_short", "unanswered")]
+
+
 def test_what_is_still_being_done_there_says_how_far_it_is(shop, place: Place, link: Connection):
     part = part_of(shop)
     place.peer.report(world.number(part), "PICK")

@@ -97,8 +97,7 @@ class Warehousing(RuleBasedStateMachine):
             self.peer.ship(document.code, whole, is_final=is_final or all_left, names_items=names_items or self.loses)
             if fate == "heard":
                 self.tell([], works=True)
-            # A lost part before a last one that was heard looks as if it had stayed: nothing tells them apart.
-            elif fate == "lost" and self.loses and self.peer.book.find(document.code).state == DONE:
+            elif fate == "lost" and self.loses:
                 push = self.peer.book.pushes(world.FAR * 10)[-1]
                 self.peer.book.told(push, is_heard=True, pauses=(), now=0)
 

@@ -153,7 +153,13 @@ def answered(message: Message, code: str, mine: Setup) -> Iterator[News]:
     says_what = len(packages) == 1 or all(one["lines"] for one in packages)
     if status and packages and says_what and all(one["waybill"] for one in packages):
         body, _differs = _body(_lines(message.root), packages)
-        yield News(key, _how_much(head, status), code, time_of(message.root, _TIMES, message.sent_at), body)
+        yield News(
+            key,
+            _how_much(head, status),
+            code,
+            time_of(message.root, _TIMES, message.sent_at),
+            {**body, "is_answer": True},
+        )
     elif status == "DELIVERED":
         yield News(key, Notice.TROUBLE, code, message.sent_at, {"text": "DELIVERED, packages: –"})
 
