@@ -287,7 +287,8 @@ INVARIANTS = (
         LEFT JOIN logistics_warehouseorder w ON w.number = f.subject AND w.connection_id = f.connection_id
         WHERE f.topic = '{Topic.WAREHOUSE}' AND f.state IN ({listed(_HEARD)})
           AND f.kind <> '{UNREADABLE}' AND (w.id IS NULL OR (
-            f.kind = '{Notice.SHIPPED}' AND w.state <> '{_SHIPPED}' AND w.rest_doubted_at IS NULL))
+            f.kind = '{Notice.SHIPPED}' AND w.state <> '{_SHIPPED}'
+            AND NOT (w.rest_doubted_at IS NOT NULL AND w.state = '{_PARTLY}')))
         """,
     ),
     Invariant(
