@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from django.db import models
-from django.db.models import Max, Q
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from logistics.models import (
     Direction,
+    ErrandKind,
     Paper,
     PickTask,
     Printout,
@@ -21,6 +22,7 @@ from logistics.models import (
     WarehouseOrder,
     WarehouseOrderLine,
     WarehouseOrderState,
+    WaybillErrand,
 )
 from logistics.models.warehouse_order import NOT_GONE
 from orders.asked import after_sales
@@ -40,6 +42,7 @@ class Obstacle(models.TextChoices):
     UNKNOWN = "no_such_number", _("Nothing here has this number.")
     NO_WAYBILL = "no_waybill", _("It has no waybill yet.")
     INTERCEPTED = "intercepted", _("The carrier is asked to stop it.")
+    GIVEN_BACK = "given_back", _("The carrier is asked to cancel its waybill.")
     UNDER_WAY = "under_way", _("It has left already, or will not leave.")
     PACKED = "packed", _("It is packed already.")
     STOPPED = "stopped", _("The warehouse is asked to stop it.")
@@ -115,7 +118,9 @@ def _parcels(numbers: Sequence[str]) -> dict[str, list[Shipment]]:
     named |= Q(warehouse_order__number__in=numbers) | Q(sub_order__number__in=numbers)
     waves = dict(_of_waves(numbers))
     rows = Shipment.objects.filter(named | Q(warehouse_order__in=waves), direction=Direction.OUT)
-    rows = rows.select_related("warehouse_order", "sub_order")
+    asked = WaybillErrand.objects.filter(shipment=OuterRef("pk"), kind=ErrandKind.CANCEL, outcome="")
+    is_given_back = Exists(asked.filter(waybill=OuterRef("waybill_number")))
+    rows = rows.select_related("warehouse_order", "sub_order").annotate(is_given_back=is_given_back)
     pairs = (
         (number, row)
         for row in rows.order_by("pk")
@@ -165,6 +170,8 @@ def _of_parcel(parcel: Shipment) -> Obstacle | None:
     if work is not None and _is_stopped(work):
         return Obstacle.STOPPED
     if parcel.state == ShipmentState.WAYBILL_ISSUED:
+        if getattr(parcel, "is_given_back", False):
+            return Obstacle.GIVEN_BACK
         return None if work is None or work.is_current else Obstacle.UNDER_WAY
     of_state = {
         ShipmentState.CREATED: Obstacle.NO_WAYBILL,

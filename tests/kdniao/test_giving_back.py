@@ -8,7 +8,17 @@ from django.utils import translation
 
 from inventory.models import Warehouse
 from logistics.carriers import balances, cancelling, dispatching, recognising, subscribing, voiding
-from logistics.models import AccountSettings, Carrier, Polling, Shipment, ShipmentState, WaybillBalance, WaybillErrand
+from logistics.models import (
+    AccountSettings,
+    Carrier,
+    Paper,
+    Polling,
+    Shipment,
+    ShipmentState,
+    WaybillBalance,
+    WaybillErrand,
+)
+from logistics.printing import choosing
 from logistics.warehouses import events, stopping
 from oms.common.errors import OmsError
 from oms.common.models import Connection
@@ -91,6 +101,7 @@ def test_a_person_cancels_a_waybill_and_another_one_is_bought(
     packed(shop)
     factories.run(dispatching.run)
     old = Shipment.objects.get()
+    assert choosing.choose(Paper.LABEL, [old.number]).ids == [old.pk]
     assert void(old) == 403
     assert not WaybillErrand.objects.filter(kind="cancel").exists()
     page = desk("void_waybill").get(f"/admin/logistics/shipment/{old.pk}/change/").content.decode()
@@ -101,6 +112,8 @@ def test_a_person_cancels_a_waybill_and_another_one_is_bought(
         with pytest.raises(OmsError, match="asked to cancel it already"):
             voiding.void(old.pk, "again", actor=steps.STAFF)
     assert steps.state_of(old) == "waybill_issued"
+    choice = choosing.choose(Paper.LABEL, [old.number])
+    assert (choice.ids, [one.reasons for one in choice.left_out]) == ([], [[choosing.Obstacle.GIVEN_BACK.label]])
     platform.peer.mischief.plan(Trick.DROP_AFTER)
     steps.once(cancelling.run)
     assert (steps.state_of(old), Shipment.objects.count()) == ("waybill_issued", 1)
