@@ -194,7 +194,12 @@ class SourcingRule(models.Model):
         verbose_name_plural = _("sourcing rules")
         ordering = ["rule_set", "position"]
         constraints = [
-            models.UniqueConstraint(fields=["rule_set", "position"], name="sourcing_rule_position_is_unique"),
+            # Deferred: rules that change places are saved one after the other.
+            models.UniqueConstraint(
+                fields=["rule_set", "position"],
+                name="sourcing_rule_position_is_unique",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
             models.CheckConstraint(
                 condition=Q(on_partial__in=OnPartial.values, on_none__in=OnNone.values),
                 name="sourcing_rule_outcomes_are_known",
