@@ -54,7 +54,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'SKU',
                 'verbose_name_plural': 'SKUs',
                 'ordering': ['-id'],
-                'constraints': [models.UniqueConstraint(fields=('code', 'merchant'), name='sku_code_is_unique_in_merchant'), models.CheckConstraint(condition=models.Q(('storage_class__in', ['ambient', 'general', 'bulky', 'chilled', 'frozen', 'constant_temperature', 'virtual'])), name='sku_storage_class_is_known'), models.CheckConstraint(condition=models.Q(('list_price__gte', 0)), name='sku_list_price_is_not_negative'), models.CheckConstraint(condition=models.Q(('floor_price__gte', 0)), name='sku_floor_price_is_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('code', '?'), _negated=True), ('is_active', False), _connector='OR'), name='sku_placeholder_is_not_sold'), models.CheckConstraint(condition=models.Q(models.Q(('height_mm__isnull', True), ('length_mm__isnull', True), ('width_mm__isnull', True)), models.Q(('height_mm__isnull', False), ('length_mm__isnull', False), ('width_mm__isnull', False), ('height_mm__range', (1, 20000)), ('length_mm__range', (1, 20000)), ('width_mm__range', (1, 20000))), _connector='OR'), name='sku_size_is_whole', violation_error_message='Give length, width and height together, each from 1 to 20000 mm.'), models.CheckConstraint(condition=models.Q(models.Q(('tax_code', ''), ('tax_mark', ''), ('tax_rate__isnull', True)), models.Q(('tax_code__regex', '^[0-9]{19}$'), ('tax_rate__gte', 0), ('tax_rate__isnull', False), ('tax_rate__lt', 1), models.Q(('tax_mark', ''), models.Q(('tax_mark__in', ['exempt', 'untaxed', 'zero']), ('tax_rate', 0)), _connector='OR')), _connector='OR'), name='sku_tax_data_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'), models.CheckConstraint(condition=models.Q(('sells_codes', False), models.Q(('storage_class', 'virtual'), ('wants_batches', False)), _connector='OR'), name='sku_sells_codes_only_of_what_is_virtual', violation_error_message='What sells codes is virtual and keeps no batches.')],
+                'constraints': [models.UniqueConstraint(fields=('code', 'merchant'), name='sku_code_is_unique_in_merchant'), models.CheckConstraint(condition=models.Q(('storage_class__in', ['ambient', 'general', 'bulky', 'chilled', 'frozen', 'constant_temperature', 'virtual'])), name='sku_storage_class_is_known'), models.CheckConstraint(condition=models.Q(('list_price__gte', 0)), name='sku_list_price_is_not_negative', violation_error_message='The list price is 0 or more.'), models.CheckConstraint(condition=models.Q(('floor_price__gte', 0)), name='sku_floor_price_is_not_negative', violation_error_message='The floor price is 0 or more.'), models.CheckConstraint(condition=models.Q(models.Q(('code', '?'), _negated=True), ('is_active', False), _connector='OR'), name='sku_placeholder_is_not_sold', violation_error_message='The SKU “?” stands for goods that are not known; it is not sold.'), models.CheckConstraint(condition=models.Q(models.Q(('height_mm__isnull', True), ('length_mm__isnull', True), ('width_mm__isnull', True)), models.Q(('height_mm__isnull', False), ('length_mm__isnull', False), ('width_mm__isnull', False), ('height_mm__range', (1, 20000)), ('length_mm__range', (1, 20000)), ('width_mm__range', (1, 20000))), _connector='OR'), name='sku_size_is_whole', violation_error_message='Give length, width and height together, each from 1 to 20000 mm.'), models.CheckConstraint(condition=models.Q(models.Q(('tax_code', ''), ('tax_mark', ''), ('tax_rate__isnull', True)), models.Q(('tax_code__regex', '^[0-9]{19}$'), ('tax_rate__gte', 0), ('tax_rate__isnull', False), ('tax_rate__lt', 1), models.Q(('tax_mark', ''), models.Q(('tax_mark__in', ['exempt', 'untaxed', 'zero']), ('tax_rate', 0)), _connector='OR')), _connector='OR'), name='sku_tax_data_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'), models.CheckConstraint(condition=models.Q(('sells_codes', False), models.Q(('storage_class', 'virtual'), ('wants_batches', False)), _connector='OR'), name='sku_sells_codes_only_of_what_is_virtual', violation_error_message='What sells codes is virtual and keeps no batches.')],
             },
         ),
         migrations.CreateModel(
@@ -91,7 +91,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'appointment slot',
                 'verbose_name_plural': 'appointment slots',
                 'ordering': ['city', 'starts_at'],
-                'constraints': [models.UniqueConstraint(fields=('city', 'starts_at', 'ends_at'), name='appointment_slot_is_unique'), models.CheckConstraint(condition=models.Q(('ends_at__lte', 1440), ('starts_at__lt', models.F('ends_at'))), name='appointment_slot_ends_after_it_begins'), models.CheckConstraint(condition=models.Q(('fee__gte', 0)), name='appointment_slot_fee_is_not_negative')],
+                'constraints': [models.UniqueConstraint(fields=('city', 'starts_at', 'ends_at'), name='appointment_slot_is_unique'), models.CheckConstraint(condition=models.Q(('ends_at__lte', 1440), ('starts_at__lt', models.F('ends_at'))), name='appointment_slot_ends_after_it_begins', violation_error_message='The slot ends after it begins, by the end of the day (minute 1440) at the latest.'), models.CheckConstraint(condition=models.Q(('fee__gte', 0)), name='appointment_slot_fee_is_not_negative', violation_error_message='The fee is 0 or more.')],
             },
         ),
         migrations.CreateModel(
@@ -131,7 +131,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'service of a carrier',
                 'verbose_name_plural': 'services of carriers',
                 'ordering': ['carrier', 'service'],
-                'constraints': [models.UniqueConstraint(fields=('carrier', 'service'), name='carrier_service_is_unique'), models.CheckConstraint(condition=models.Q(('service__in', ['premium', 'economy', 'cold', 'bulky'])), name='carrier_service_is_known'), models.CheckConstraint(condition=models.Q(('factor__gt', 0), ('max_kg__gt', 0), ('minimum_fee__gte', 0), ('round_up_kg__gt', 0), ('volumetric_divisor__gt', 0)), name='carrier_service_figures_are_positive'), models.CheckConstraint(condition=models.Q(('discount__gte', 0), ('discount__lt', 1)), name='carrier_service_discount_is_part')],
+                'constraints': [models.UniqueConstraint(fields=('carrier', 'service'), name='carrier_service_is_unique'), models.CheckConstraint(condition=models.Q(('service__in', ['premium', 'economy', 'cold', 'bulky'])), name='carrier_service_is_known'), models.CheckConstraint(condition=models.Q(('factor__gt', 0), ('max_kg__gt', 0), ('minimum_fee__gte', 0), ('round_up_kg__gt', 0), ('volumetric_divisor__gt', 0)), name='carrier_service_figures_are_positive', violation_error_message='Divisor, factor, rounding and largest weight are above 0; the smallest fee is 0 or more.'), models.CheckConstraint(condition=models.Q(('discount__gte', 0), ('discount__lt', 1)), name='carrier_service_discount_is_part', violation_error_message='The discount is a share: give at least 0 and less than 1, as 0.1 for 10 percent off.')],
             },
         ),
         migrations.CreateModel(
@@ -151,7 +151,7 @@ class Migration(FirstMigration):
                 'verbose_name': "channel's share of the stock",
                 'verbose_name_plural': "channels' shares of the stock",
                 'ordering': ['-id'],
-                'constraints': [models.UniqueConstraint(fields=('channel', 'sku'), name='channel_share_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('percent__lte', 100), ('presale_percent__lte', 100)), name='channel_share_is_at_most_all'), models.CheckConstraint(condition=models.Q(('kept_back__gte', 0), ('kept_back__lte', 1000000000)), name='channel_share_kept_back_is_sound'), models.CheckConstraint(condition=models.Q(('cap__isnull', True), models.Q(('cap__gte', 0), ('cap__lte', 1000000000)), _connector='OR'), name='channel_share_cap_is_not_negative')],
+                'constraints': [models.UniqueConstraint(fields=('channel', 'sku'), name='channel_share_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('percent__lte', 100), ('presale_percent__lte', 100)), name='channel_share_is_at_most_all', violation_error_message='Shares are at most 100 percent.'), models.CheckConstraint(condition=models.Q(('kept_back__gte', 0), ('kept_back__lte', 1000000000)), name='channel_share_kept_back_is_sound', violation_error_message='Units kept back are from 0 to 1,000,000,000.'), models.CheckConstraint(condition=models.Q(('cap__isnull', True), models.Q(('cap__gte', 0), ('cap__lte', 1000000000)), _connector='OR'), name='channel_share_cap_is_not_negative', violation_error_message='The cap is from 0 to 1,000,000,000, or empty for none.')],
             },
         ),
         migrations.CreateModel(
@@ -170,7 +170,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'freight rate',
                 'verbose_name_plural': 'freight rates',
                 'ordering': ['service', 'carrier', 'zone'],
-                'constraints': [models.UniqueConstraint(fields=('service', 'carrier', 'zone'), name='freight_rate_is_unique'), models.CheckConstraint(condition=models.Q(('service__in', ['premium', 'economy', 'cold', 'bulky'])), name='freight_rate_service_is_known'), models.CheckConstraint(condition=models.Q(('first_fee__gte', 0), ('first_kg__gt', 0), ('step_fee__gte', 0), ('step_kg__gt', 0)), name='freight_rate_figures_are_sound')],
+                'constraints': [models.UniqueConstraint(fields=('service', 'carrier', 'zone'), name='freight_rate_is_unique'), models.CheckConstraint(condition=models.Q(('service__in', ['premium', 'economy', 'cold', 'bulky'])), name='freight_rate_service_is_known'), models.CheckConstraint(condition=models.Q(('first_fee__gte', 0), ('first_kg__gt', 0), ('step_fee__gte', 0), ('step_kg__gt', 0)), name='freight_rate_figures_are_sound', violation_error_message='Weights of the first and each further step are above 0, their fees 0 or more.')],
             },
         ),
         migrations.CreateModel(
@@ -189,7 +189,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'freight surcharge',
                 'verbose_name_plural': 'freight surcharges',
                 'ordering': ['-id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['oversize', 'cod', 'insurance', 'holiday'])), name='freight_surcharge_kind_is_known'), models.CheckConstraint(condition=models.Q(('amount__gte', 0), ('rate__gte', 0)), name='freight_surcharge_is_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'oversize'), _negated=True), ('above_side_cm__isnull', False), _connector='OR'), name='freight_oversize_names_a_side'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'holiday'), _negated=True), models.Q(('ends_on__gte', models.F('starts_on')), ('starts_on__isnull', False)), _connector='OR'), name='freight_holiday_surcharge_has_days')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['oversize', 'cod', 'insurance', 'holiday'])), name='freight_surcharge_kind_is_known'), models.CheckConstraint(condition=models.Q(('amount__gte', 0), ('rate__gte', 0)), name='freight_surcharge_is_not_negative', violation_error_message='Amount and rate of a surcharge are 0 or more.'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'oversize'), _negated=True), ('above_side_cm__isnull', False), _connector='OR'), name='freight_oversize_names_a_side', violation_error_message='Say above which side in centimetres it is oversize.'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'holiday'), _negated=True), models.Q(('ends_on__gte', models.F('starts_on')), ('starts_on__isnull', False)), _connector='OR'), name='freight_holiday_surcharge_has_days', violation_error_message='A surcharge for holidays has a first day, and a last day that is not before it.')],
             },
         ),
         migrations.CreateModel(
@@ -210,7 +210,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'lane',
                 'verbose_name_plural': 'lanes',
                 'ordering': ['origin', 'destination'],
-                'constraints': [models.UniqueConstraint(fields=('origin', 'destination'), name='lane_is_unique'), models.CheckConstraint(condition=models.Q(('economy_days_p50__lte', models.F('economy_days_p95')), ('premium_days_p50__lte', models.F('premium_days_p95'))), name='lane_half_arrive_before_nearly_all')],
+                'constraints': [models.UniqueConstraint(fields=('origin', 'destination'), name='lane_is_unique'), models.CheckConstraint(condition=models.Q(('economy_days_p50__lte', models.F('economy_days_p95')), ('premium_days_p50__lte', models.F('premium_days_p95'))), name='lane_half_arrive_before_nearly_all', violation_error_message='Half of the parcels arrive no later than 95 percent of them: give these at least as many days.')],
             },
         ),
         migrations.CreateModel(
@@ -239,7 +239,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'remote area',
                 'verbose_name_plural': 'remote areas',
                 'ordering': ['area'],
-                'constraints': [models.UniqueConstraint(fields=('area',), name='remote_area_is_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['remote', 'no_service'])), name='remote_area_kind_is_known'), models.CheckConstraint(condition=models.Q(('surcharge__gte', 0)), name='remote_area_surcharge_is_not_negative')],
+                'constraints': [models.UniqueConstraint(fields=('area',), name='remote_area_is_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['remote', 'no_service'])), name='remote_area_kind_is_known'), models.CheckConstraint(condition=models.Q(('surcharge__gte', 0)), name='remote_area_surcharge_is_not_negative', violation_error_message='The surcharge is 0 or more.')],
             },
         ),
         migrations.CreateModel(
@@ -263,7 +263,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'service level',
                 'verbose_name_plural': 'service levels',
                 'ordering': ['code'],
-                'constraints': [models.UniqueConstraint(fields=('code',), name='service_level_code_is_unique'), models.CheckConstraint(condition=models.Q(('fee__gte', 0)), name='service_level_fee_is_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('deliver_by__isnull', True), ('within_minutes__isnull', False)), models.Q(('deliver_by__isnull', False), ('within_minutes__isnull', True)), _connector='OR'), name='service_level_is_of_minutes_or_by_an_hour')],
+                'constraints': [models.UniqueConstraint(fields=('code',), name='service_level_code_is_unique'), models.CheckConstraint(condition=models.Q(('fee__gte', 0)), name='service_level_fee_is_not_negative', violation_error_message='The fee is 0 or more.'), models.CheckConstraint(condition=models.Q(models.Q(('deliver_by__isnull', True), ('within_minutes__isnull', False)), models.Q(('deliver_by__isnull', False), ('within_minutes__isnull', True)), _connector='OR'), name='service_level_is_of_minutes_or_by_an_hour', violation_error_message='Give either the minutes within which it is delivered, or the hour by which, not both.')],
             },
         ),
         migrations.CreateModel(
@@ -296,7 +296,7 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'cost prices',
                 'ordering': ['-id'],
                 'default_permissions': ('view', 'add'),
-                'constraints': [models.UniqueConstraint(fields=('sku', 'valid_from'), name='sku_cost_is_one_a_day'), models.CheckConstraint(condition=models.Q(('cost__gte', 0)), name='sku_cost_is_not_negative')],
+                'constraints': [models.UniqueConstraint(fields=('sku', 'valid_from'), name='sku_cost_is_one_a_day'), models.CheckConstraint(condition=models.Q(('cost__gte', 0)), name='sku_cost_is_not_negative', violation_error_message='The cost is 0 or more.')],
             },
         ),
         migrations.CreateModel(
@@ -322,7 +322,7 @@ class Migration(FirstMigration):
                 'ordering': ['-id'],
                 'permissions': [('activate_sourcingruleset', 'Can switch sourcing rules on and off')],
                 'abstract': False,
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('activated_at__isnull', True), ('state', 'draft')), models.Q(('activated_at__isnull', False), ('replaced_at__isnull', True), ('state', 'active')), models.Q(('activated_at__isnull', False), ('replaced_at__isnull', False), ('state', 'replaced')), _connector='OR'), name='sourcingruleset_moments_fit_its_state'), models.UniqueConstraint(condition=models.Q(('state', 'active')), fields=('merchant', 'channel'), name='sourcing_rule_set_one_is_active', nulls_distinct=False)],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('activated_at__isnull', True), ('state', 'draft')), models.Q(('activated_at__isnull', False), ('replaced_at__isnull', True), ('state', 'active')), models.Q(('activated_at__isnull', False), ('replaced_at__isnull', False), ('state', 'replaced')), _connector='OR'), name='sourcingruleset_moments_fit_its_state'), models.UniqueConstraint(condition=models.Q(('state', 'active')), fields=('merchant', 'channel'), name='sourcing_rule_set_one_is_active', violation_error_message='Another version is active for this merchant and channel.', nulls_distinct=False)],
             },
         ),
         migrations.CreateModel(
@@ -352,7 +352,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'sourcing rule',
                 'verbose_name_plural': 'sourcing rules',
                 'ordering': ['rule_set', 'position'],
-                'constraints': [models.UniqueConstraint(fields=('rule_set', 'position'), name='sourcing_rule_position_is_unique'), models.CheckConstraint(condition=models.Q(('on_none__in', ['next', 'backorder', 'hold', 'cancel']), ('on_partial__in', ['go_on', 'allocate', 'next', 'backorder', 'hold', 'cancel'])), name='sourcing_rule_outcomes_are_known'), models.CheckConstraint(condition=models.Q(('cancel_after_hours__isnull', False), models.Q(models.Q(('on_partial', 'cancel'), _negated=True), models.Q(('on_none', 'cancel'), _negated=True)), _connector='OR'), name='sourcing_rule_says_when_it_cancels'), models.CheckConstraint(condition=models.Q(('max_parcels__isnull', True), ('max_parcels__gte', 1), _connector='OR'), name='sourcing_rule_sends_something'), models.CheckConstraint(condition=models.Q(('min_value__isnull', True), ('max_value__isnull', True), ('min_value__lte', models.F('max_value')), _connector='OR'), name='sourcing_rule_values_are_in_order'), models.CheckConstraint(condition=models.Q(('min_part_value__isnull', True), ('min_part_value__gte', 0), _connector='OR'), name='sourcing_rule_part_value_is_not_negative')],
+                'constraints': [models.UniqueConstraint(deferrable=models.Deferrable['DEFERRED'], fields=('rule_set', 'position'), name='sourcing_rule_position_is_unique'), models.CheckConstraint(condition=models.Q(('on_none__in', ['next', 'backorder', 'hold', 'cancel']), ('on_partial__in', ['go_on', 'allocate', 'next', 'backorder', 'hold', 'cancel'])), name='sourcing_rule_outcomes_are_known'), models.CheckConstraint(condition=models.Q(('cancel_after_hours__isnull', False), models.Q(models.Q(('on_partial', 'cancel'), _negated=True), models.Q(('on_none', 'cancel'), _negated=True)), _connector='OR'), name='sourcing_rule_says_when_it_cancels', violation_error_message='Say after how many hours orders are cancelled, as this rule cancels.'), models.CheckConstraint(condition=models.Q(('max_parcels__isnull', True), ('max_parcels__gte', 1), _connector='OR'), name='sourcing_rule_sends_something', violation_error_message='At least 1 parcel is sent: give 1 or more, or leave it empty for no cap.'), models.CheckConstraint(condition=models.Q(('min_value__isnull', True), ('max_value__isnull', True), ('min_value__lte', models.F('max_value')), _connector='OR'), name='sourcing_rule_values_are_in_order', violation_error_message='The largest value is not below the smallest.'), models.CheckConstraint(condition=models.Q(('min_part_value__isnull', True), ('min_part_value__gte', 0), _connector='OR'), name='sourcing_rule_part_value_is_not_negative', violation_error_message='The smallest value of a part is 0 or more.')],
             },
         ),
         migrations.CreateModel(
@@ -370,7 +370,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'split rule',
                 'verbose_name_plural': 'split rules',
                 'ordering': ['rule_set', 'id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['weight', 'volume']), ('most__gt', 0)), models.Q(('kind', 'alone'), models.Q(('category', ''), ('storage_class', ''), _negated=True)), models.Q(('kind', 'apart'), models.Q(('category', ''), _negated=True), models.Q(('other_category', ''), _negated=True)), _connector='OR'), name='split_rule_has_what_its_kind_needs')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['weight', 'volume']), ('most__gt', 0)), models.Q(('kind', 'alone'), models.Q(('category', ''), ('storage_class', ''), _negated=True)), models.Q(('kind', 'apart'), models.Q(('category', ''), _negated=True), models.Q(('other_category', ''), _negated=True)), _connector='OR'), name='split_rule_has_what_its_kind_needs', violation_error_message='Say how much at most, or which category or storage class goes alone, or which two stay apart.')],
             },
         ),
         migrations.CreateModel(
@@ -466,7 +466,7 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'stock counts',
                 'ordering': ['-id'],
                 'permissions': [('approve_stockcount', 'Can approve and dismiss stock counts')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['counting', 'submitted', 'approved', 'dismissed'])), name='stock_count_state_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='stock_count_is_booked_with_a_reason'), models.UniqueConstraint(condition=models.Q(('reference', ''), _negated=True), fields=('warehouse', 'reference'), name='stock_count_reference_is_unique_in_warehouse')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['counting', 'submitted', 'approved', 'dismissed'])), name='stock_count_state_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='stock_count_is_booked_with_a_reason', violation_error_message='Say why the count is booked.'), models.UniqueConstraint(condition=models.Q(('reference', ''), _negated=True), fields=('warehouse', 'reference'), name='stock_count_reference_is_unique_in_warehouse', violation_error_message='Another count of this warehouse has this reference.')],
             },
         ),
         migrations.CreateModel(
@@ -507,7 +507,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'line of a purchase order',
                 'verbose_name_plural': 'lines of purchase orders',
                 'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(fields=('order', 'sku'), name='purchase_order_names_a_sku_once'), models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='purchase_order_line_has_units')],
+                'constraints': [models.UniqueConstraint(fields=('order', 'sku'), name='purchase_order_names_a_sku_once'), models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='purchase_order_line_has_units', violation_error_message='Give a quantity from 1 to 10,000,000.')],
             },
         ),
         migrations.CreateModel(
@@ -543,7 +543,7 @@ class Migration(FirstMigration):
                 'ordering': ['-id'],
                 'permissions': [('snooze_replenishmentpolicy', 'Can snooze alert lines')],
                 'indexes': [models.Index(condition=models.Q(('below_since__isnull', False)), fields=['id'], name='replenishment_policy_below')],
-                'constraints': [models.UniqueConstraint(fields=('sku', 'warehouse'), name='replenishment_policy_is_said_once'), models.CheckConstraint(condition=models.Q(('basis__in', ['given', 'demand', 'few_sales']), ('method__in', ['fixed', 'computed']), ('runs_by__in', ['approval', 'rule'])), name='replenishment_policy_choices_are_known'), models.CheckConstraint(condition=models.Q(('order_up_to__gt', models.F('reorder_point')), ('order_up_to__lte', 10000000)), name='replenishment_policy_orders_above_its_line', violation_error_message='Order up to more than the reorder point.'), models.CheckConstraint(condition=models.Q(('service_percent__range', (Decimal('50'), Decimal('99.9')))), name='replenishment_policy_service_is_sound', violation_error_message='Give a service level from 50 to 99.9 percent.'), models.CheckConstraint(condition=models.Q(('cover_days__range', (1, 365)), ('lead_days__range', (0, 365)), ('lead_deviation_days__range', (0, 365))), name='replenishment_policy_times_are_sound', violation_error_message='Give times from 0 to 365 days; an order lasts at least one.'), models.CheckConstraint(condition=models.Q(('minimum_quantity__lte', 10000000), ('pack_size__range', (1, 100000))), name='replenishment_policy_packs_are_sound', violation_error_message='A pack has 1 to 100,000 units.'), models.CheckConstraint(condition=models.Q(('deviation_per_day__gte', 0), ('mean_per_day__gte', 0)), name='replenishment_policy_demand_is_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('method', 'fixed'), _negated=True), ('basis', 'given'), _connector='OR'), name='replenishment_policy_fixed_line_is_given')],
+                'constraints': [models.UniqueConstraint(fields=('sku', 'warehouse'), name='replenishment_policy_is_said_once'), models.CheckConstraint(condition=models.Q(('basis__in', ['given', 'demand', 'few_sales']), ('method__in', ['fixed', 'computed']), ('runs_by__in', ['approval', 'rule'])), name='replenishment_policy_choices_are_known'), models.CheckConstraint(condition=models.Q(('order_up_to__gt', models.F('reorder_point')), ('order_up_to__lte', 10000000)), name='replenishment_policy_orders_above_its_line', violation_error_message='Order up to more than the reorder point.'), models.CheckConstraint(condition=models.Q(('service_percent__range', (Decimal('50'), Decimal('99.9')))), name='replenishment_policy_service_is_sound', violation_error_message='Give a service level from 50 to 99.9 percent.'), models.CheckConstraint(condition=models.Q(('cover_days__range', (1, 365)), ('lead_days__range', (0, 365)), ('lead_deviation_days__range', (0, 365))), name='replenishment_policy_times_are_sound', violation_error_message='Give times from 0 to 365 days; an order lasts at least one.'), models.CheckConstraint(condition=models.Q(('minimum_quantity__lte', 10000000), ('pack_size__range', (1, 100000))), name='replenishment_policy_packs_are_sound', violation_error_message='A pack has 1 to 100,000 units.'), models.CheckConstraint(condition=models.Q(('deviation_per_day__gte', 0), ('mean_per_day__gte', 0)), name='replenishment_policy_demand_is_not_negative', violation_error_message='Demand a day and its deviation are 0 or more.'), models.CheckConstraint(condition=models.Q(models.Q(('method', 'fixed'), _negated=True), ('basis', 'given'), _connector='OR'), name='replenishment_policy_fixed_line_is_given')],
             },
         ),
         migrations.CreateModel(
@@ -773,7 +773,7 @@ class Migration(FirstMigration):
                 'ordering': ['-id'],
                 'permissions': [('approve_transfer', 'Can approve transfers, which sets their units aside'), ('ship_transfer', 'Can send transfers on their way'), ('receive_transfer', 'Can book what came of transfers'), ('end_transfer', 'Can cancel transfers and close them with differences')],
                 'indexes': [models.Index(condition=models.Q(('state__in', ('shipped', 'partly_received'))), fields=['target'], name='transfer_in_transit')],
-                'constraints': [models.UniqueConstraint(fields=('reference', 'merchant'), name='transfer_is_told_once_by_its_merchant'), models.CheckConstraint(condition=models.Q(('reference', ''), _negated=True), name='transfer_has_a_reference'), models.CheckConstraint(condition=models.Q(('source', models.F('target')), _negated=True), name='transfer_goes_elsewhere'), models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'approved', 'shipped', 'partly_received', 'closed', 'cancelled'])), name='transfer_state_is_known')],
+                'constraints': [models.UniqueConstraint(fields=('reference', 'merchant'), name='transfer_is_told_once_by_its_merchant'), models.CheckConstraint(condition=models.Q(('reference', ''), _negated=True), name='transfer_has_a_reference', violation_error_message="Give the transfer's reference."), models.CheckConstraint(condition=models.Q(('source', models.F('target')), _negated=True), name='transfer_goes_elsewhere', violation_error_message='Goods are transferred from one warehouse to another: choose two that differ.'), models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'approved', 'shipped', 'partly_received', 'closed', 'cancelled'])), name='transfer_state_is_known')],
             },
         ),
         migrations.CreateModel(
@@ -792,7 +792,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'receipt of goods',
                 'verbose_name_plural': 'receipts of goods',
                 'ordering': ['-id'],
-                'constraints': [models.UniqueConstraint(fields=('reference', 'warehouse'), name='receipt_is_told_once'), models.CheckConstraint(condition=models.Q(('reference', ''), _negated=True), name='receipt_has_a_reference'), models.CheckConstraint(condition=models.Q(('purchase_order__isnull', True), ('transfer__isnull', True), _connector='OR'), name='receipt_is_of_one_thing')],
+                'constraints': [models.UniqueConstraint(fields=('reference', 'warehouse'), name='receipt_is_told_once'), models.CheckConstraint(condition=models.Q(('reference', ''), _negated=True), name='receipt_has_a_reference', violation_error_message="Give the receipt's reference."), models.CheckConstraint(condition=models.Q(('purchase_order__isnull', True), ('transfer__isnull', True), _connector='OR'), name='receipt_is_of_one_thing', violation_error_message='A receipt is of a purchase order or of a transfer: name one of them.')],
             },
         ),
         migrations.CreateModel(
@@ -809,7 +809,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'line of a transfer',
                 'verbose_name_plural': 'lines of transfers',
                 'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(fields=('transfer', 'sku'), name='transfer_names_a_sku_once'), models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='transfer_line_has_units'), models.CheckConstraint(condition=models.Q(('shipped__lte', models.F('quantity'))), name='transfer_line_sends_at_most_what_was_wanted')],
+                'constraints': [models.UniqueConstraint(fields=('transfer', 'sku'), name='transfer_names_a_sku_once'), models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='transfer_line_has_units', violation_error_message='Give a quantity from 1 to 10,000,000.'), models.CheckConstraint(condition=models.Q(('shipped__lte', models.F('quantity'))), name='transfer_line_sends_at_most_what_was_wanted')],
             },
         ),
         migrations.CreateModel(
@@ -845,7 +845,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'line of a receipt',
                 'verbose_name_plural': 'lines of receipts',
                 'ordering': ['id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='receipt_line_has_units'), models.CheckConstraint(condition=models.Q(('quality__in', ['good', 'inspecting', 'defective', 'damaged', 'box_damaged', 'expired'])), name='receipt_line_quality_is_known')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='receipt_line_has_units', violation_error_message='Give a quantity from 1 to 10,000,000.'), models.CheckConstraint(condition=models.Q(('quality__in', ['good', 'inspecting', 'defective', 'damaged', 'box_damaged', 'expired'])), name='receipt_line_quality_is_known')],
             },
         ),
         migrations.CreateModel(
@@ -882,7 +882,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'suspension',
                 'verbose_name_plural': 'suspensions',
                 'ordering': ['-id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('starts_on__lte', models.F('ends_on'))), name='suspension_ends_after_it_starts'), models.CheckConstraint(condition=models.Q(models.Q(('area', ''), ('carrier', ''), ('warehouse__isnull', False)), models.Q(('area', ''), ('warehouse__isnull', True), models.Q(('carrier', ''), _negated=True)), models.Q(('carrier', ''), ('warehouse__isnull', True), models.Q(('area', ''), _negated=True)), _connector='OR'), name='suspension_is_of_one_thing'), models.CheckConstraint(condition=models.Q(('extra_days__isnull', True), models.Q(('area', ''), _negated=True), _connector='OR'), name='suspension_extra_days_are_of_an_area')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('starts_on__lte', models.F('ends_on'))), name='suspension_ends_after_it_starts', violation_error_message='The last day is not before the first.'), models.CheckConstraint(condition=models.Q(models.Q(('area', ''), ('carrier', ''), ('warehouse__isnull', False)), models.Q(('area', ''), ('warehouse__isnull', True), models.Q(('carrier', ''), _negated=True)), models.Q(('carrier', ''), ('warehouse__isnull', True), models.Q(('area', ''), _negated=True)), _connector='OR'), name='suspension_is_of_one_thing', violation_error_message='Name one thing that rests: a warehouse, an area or a carrier.'), models.CheckConstraint(condition=models.Q(('extra_days__isnull', True), models.Q(('area', ''), _negated=True), _connector='OR'), name='suspension_extra_days_are_of_an_area', violation_error_message='Extra days are of an area: name the area, or leave the extra days empty.')],
             },
         ),
         migrations.CreateModel(
@@ -962,7 +962,7 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'capacity',
                 'ordering': ['-id'],
                 'indexes': [models.Index(fields=['day'], name='capacity_by_day')],
-                'constraints': [models.UniqueConstraint(fields=('warehouse', 'day', 'slot'), name='capacity_bucket_is_unique', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('taken__lte', models.F('capacity'))), name='capacity_taken_within_capacity')],
+                'constraints': [models.UniqueConstraint(fields=('warehouse', 'day', 'slot'), name='capacity_bucket_is_unique', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('taken__lte', models.F('capacity'))), name='capacity_taken_within_capacity', violation_error_message='More is taken already than this capacity: give at least what is taken.')],
             },
         ),
         migrations.CreateModel(
@@ -982,7 +982,7 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'goods of merchants in warehouses',
                 'ordering': ['-id'],
                 'permissions': [('end_warehouseguest', 'Can end that a warehouse keeps goods of a merchant')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('warehouse', 'merchant'), name='warehouse_guest_stays_once_at_a_time'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='warehouse_guest_ends_after_it_began')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('warehouse', 'merchant'), name='warehouse_guest_stays_once_at_a_time', violation_error_message="The merchant's goods lie in this warehouse already."), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='warehouse_guest_ends_after_it_began', violation_error_message='The stay ends after it began: give a later end.')],
             },
         ),
         migrations.CreateModel(
@@ -1001,7 +1001,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'working hours',
                 'verbose_name_plural': 'working hours',
                 'ordering': ['-id'],
-                'constraints': [models.UniqueConstraint(fields=('warehouse', 'storage_class'), name='work_schedule_is_said_once'), models.CheckConstraint(condition=models.Q(('opens_at__isnull', True), ('closes_at__isnull', True), ('opens_at__lt', models.F('closes_at')), _connector='OR'), name='work_schedule_closes_after_it_opens'), models.CheckConstraint(condition=models.Q(('picking_minutes__lte', 20160)), name='work_schedule_picking_takes_two_weeks_at_most')],
+                'constraints': [models.UniqueConstraint(fields=('warehouse', 'storage_class'), name='work_schedule_is_said_once'), models.CheckConstraint(condition=models.Q(('opens_at__isnull', True), ('closes_at__isnull', True), ('opens_at__lt', models.F('closes_at')), _connector='OR'), name='work_schedule_closes_after_it_opens', violation_error_message='The warehouse closes after it opens: give a later closing hour.'), models.CheckConstraint(condition=models.Q(('picking_minutes__lte', 20160)), name='work_schedule_picking_takes_two_weeks_at_most', violation_error_message='Picking takes at most two weeks (20160 minutes).')],
             },
         ),
         migrations.CreateModel(

@@ -37,8 +37,15 @@ class AppointmentSlot(models.Model):
             models.CheckConstraint(
                 condition=Q(starts_at__lt=F("ends_at"), ends_at__lte=MINUTES_OF_A_DAY),
                 name="appointment_slot_ends_after_it_begins",
+                violation_error_message=_(
+                    "The slot ends after it begins, by the end of the day (minute 1440) at the latest."
+                ),
             ),
-            models.CheckConstraint(condition=Q(fee__gte=0), name="appointment_slot_fee_is_not_negative"),
+            models.CheckConstraint(
+                condition=Q(fee__gte=0),
+                name="appointment_slot_fee_is_not_negative",
+                violation_error_message=_("The fee is 0 or more."),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -74,7 +81,11 @@ class CapacityBucket(models.Model):
             models.UniqueConstraint(
                 fields=["warehouse", "day", "slot"], nulls_distinct=False, name="capacity_bucket_is_unique"
             ),
-            models.CheckConstraint(condition=Q(taken__lte=F("capacity")), name="capacity_taken_within_capacity"),
+            models.CheckConstraint(
+                condition=Q(taken__lte=F("capacity")),
+                name="capacity_taken_within_capacity",
+                violation_error_message=_("More is taken already than this capacity: give at least what is taken."),
+            ),
         ]
         indexes = [models.Index(fields=["day"], name="capacity_by_day")]
 

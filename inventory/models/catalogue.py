@@ -144,10 +144,20 @@ class Sku(Versioned, TellsChanges):
             models.CheckConstraint(
                 condition=Q(storage_class__in=StorageClass.values), name="sku_storage_class_is_known"
             ),
-            models.CheckConstraint(condition=Q(list_price__gte=0), name="sku_list_price_is_not_negative"),
-            models.CheckConstraint(condition=Q(floor_price__gte=0), name="sku_floor_price_is_not_negative"),
             models.CheckConstraint(
-                condition=~Q(code=UNKNOWN_GOODS) | Q(is_active=False), name="sku_placeholder_is_not_sold"
+                condition=Q(list_price__gte=0),
+                name="sku_list_price_is_not_negative",
+                violation_error_message=_("The list price is 0 or more."),
+            ),
+            models.CheckConstraint(
+                condition=Q(floor_price__gte=0),
+                name="sku_floor_price_is_not_negative",
+                violation_error_message=_("The floor price is 0 or more."),
+            ),
+            models.CheckConstraint(
+                condition=~Q(code=UNKNOWN_GOODS) | Q(is_active=False),
+                name="sku_placeholder_is_not_sold",
+                violation_error_message=_("The SKU “?” stands for goods that are not known; it is not sold."),
             ),
             models.CheckConstraint(
                 condition=Q(length_mm__isnull=True, width_mm__isnull=True, height_mm__isnull=True)

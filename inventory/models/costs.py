@@ -26,7 +26,11 @@ class SkuCost(models.Model):
         default_permissions = ("view", "add")
         constraints = [
             models.UniqueConstraint(fields=["sku", "valid_from"], name="sku_cost_is_one_a_day"),
-            models.CheckConstraint(condition=Q(cost__gte=0), name="sku_cost_is_not_negative"),
+            models.CheckConstraint(
+                condition=Q(cost__gte=0),
+                name="sku_cost_is_not_negative",
+                violation_error_message=_("The cost is 0 or more."),
+            ),
         ]
 
     def __str__(self) -> str:

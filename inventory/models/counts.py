@@ -51,12 +51,15 @@ class StockCount(Versioned):
         constraints = [
             models.CheckConstraint(condition=Q(state__in=CountState.values), name="stock_count_state_is_known"),
             models.CheckConstraint(
-                condition=~Q(state=CountState.APPROVED) | ~Q(reason=""), name="stock_count_is_booked_with_a_reason"
+                condition=~Q(state=CountState.APPROVED) | ~Q(reason=""),
+                name="stock_count_is_booked_with_a_reason",
+                violation_error_message=_("Say why the count is booked."),
             ),
             models.UniqueConstraint(
                 fields=["warehouse", "reference"],
                 condition=~Q(reference=""),
                 name="stock_count_reference_is_unique_in_warehouse",
+                violation_error_message=_("Another count of this warehouse has this reference."),
             ),
         ]
 

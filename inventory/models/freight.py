@@ -62,9 +62,16 @@ class CarrierService(models.Model):
                     volumetric_divisor__gt=0, round_up_kg__gt=0, max_kg__gt=0, factor__gt=0, minimum_fee__gte=0
                 ),
                 name="carrier_service_figures_are_positive",
+                violation_error_message=_(
+                    "Divisor, factor, rounding and largest weight are above 0; the smallest fee is 0 or more."
+                ),
             ),
             models.CheckConstraint(
-                condition=Q(discount__gte=0, discount__lt=1), name="carrier_service_discount_is_part"
+                condition=Q(discount__gte=0, discount__lt=1),
+                name="carrier_service_discount_is_part",
+                violation_error_message=_(
+                    "The discount is a share: give at least 0 and less than 1, as 0.1 for 10 percent off."
+                ),
             ),
         ]
 
@@ -94,6 +101,9 @@ class FreightRate(models.Model):
             models.CheckConstraint(
                 condition=Q(first_kg__gt=0, step_kg__gt=0, first_fee__gte=0, step_fee__gte=0),
                 name="freight_rate_figures_are_sound",
+                violation_error_message=_(
+                    "Weights of the first and each further step are above 0, their fees 0 or more."
+                ),
             ),
         ]
 
@@ -129,13 +139,22 @@ class FreightSurcharge(models.Model):
                 condition=Q(kind__in=["oversize", "cod", "insurance", "holiday"]),
                 name="freight_surcharge_kind_is_known",
             ),
-            models.CheckConstraint(condition=Q(amount__gte=0, rate__gte=0), name="freight_surcharge_is_not_negative"),
             models.CheckConstraint(
-                condition=~Q(kind="oversize") | Q(above_side_cm__isnull=False), name="freight_oversize_names_a_side"
+                condition=Q(amount__gte=0, rate__gte=0),
+                name="freight_surcharge_is_not_negative",
+                violation_error_message=_("Amount and rate of a surcharge are 0 or more."),
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="oversize") | Q(above_side_cm__isnull=False),
+                name="freight_oversize_names_a_side",
+                violation_error_message=_("Say above which side in centimetres it is oversize."),
             ),
             models.CheckConstraint(
                 condition=~Q(kind="holiday") | Q(starts_on__isnull=False, ends_on__gte=F("starts_on")),
                 name="freight_holiday_surcharge_has_days",
+                violation_error_message=_(
+                    "A surcharge for holidays has a first day, and a last day that is not before it."
+                ),
             ),
         ]
 

@@ -35,10 +35,12 @@ class WarehouseGuest(Versioned):
                 fields=["warehouse", "merchant"],
                 condition=Q(ended_at__isnull=True),
                 name="warehouse_guest_stays_once_at_a_time",
+                violation_error_message=_("The merchant's goods lie in this warehouse already."),
             ),
             models.CheckConstraint(
                 condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("began_at")),
                 name="warehouse_guest_ends_after_it_began",
+                violation_error_message=_("The stay ends after it began: give a later end."),
             ),
         ]
 

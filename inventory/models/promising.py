@@ -55,11 +55,18 @@ class ServiceLevel(models.Model):
         ordering = ["code"]
         constraints = [
             models.UniqueConstraint(fields=["code"], name="service_level_code_is_unique"),
-            models.CheckConstraint(condition=Q(fee__gte=0), name="service_level_fee_is_not_negative"),
+            models.CheckConstraint(
+                condition=Q(fee__gte=0),
+                name="service_level_fee_is_not_negative",
+                violation_error_message=_("The fee is 0 or more."),
+            ),
             models.CheckConstraint(
                 condition=Q(within_minutes__isnull=False, deliver_by__isnull=True)
                 | Q(within_minutes__isnull=True, deliver_by__isnull=False),
                 name="service_level_is_of_minutes_or_by_an_hour",
+                violation_error_message=_(
+                    "Give either the minutes within which it is delivered, or the hour by which, not both."
+                ),
             ),
         ]
 
@@ -157,9 +164,12 @@ class WorkSchedule(models.Model):
             models.CheckConstraint(
                 condition=Q(opens_at__isnull=True) | Q(closes_at__isnull=True) | Q(opens_at__lt=F("closes_at")),
                 name="work_schedule_closes_after_it_opens",
+                violation_error_message=_("The warehouse closes after it opens: give a later closing hour."),
             ),
             models.CheckConstraint(
-                condition=Q(picking_minutes__lte=20_160), name="work_schedule_picking_takes_two_weeks_at_most"
+                condition=Q(picking_minutes__lte=20_160),
+                name="work_schedule_picking_takes_two_weeks_at_most",
+                violation_error_message=_("Picking takes at most two weeks (20160 minutes)."),
             ),
         ]
 
@@ -192,15 +202,22 @@ class Suspension(models.Model):
         verbose_name_plural = _("suspensions")
         ordering = ["-id"]
         constraints = [
-            models.CheckConstraint(condition=Q(starts_on__lte=F("ends_on")), name="suspension_ends_after_it_starts"),
+            models.CheckConstraint(
+                condition=Q(starts_on__lte=F("ends_on")),
+                name="suspension_ends_after_it_starts",
+                violation_error_message=_("The last day is not before the first."),
+            ),
             models.CheckConstraint(
                 condition=Q(warehouse__isnull=False, carrier="", area="")
                 | Q(warehouse__isnull=True, area="") & ~Q(carrier="")
                 | Q(warehouse__isnull=True, carrier="") & ~Q(area=""),
                 name="suspension_is_of_one_thing",
+                violation_error_message=_("Name one thing that rests: a warehouse, an area or a carrier."),
             ),
             models.CheckConstraint(
-                condition=Q(extra_days__isnull=True) | ~Q(area=""), name="suspension_extra_days_are_of_an_area"
+                condition=Q(extra_days__isnull=True) | ~Q(area=""),
+                name="suspension_extra_days_are_of_an_area",
+                violation_error_message=_("Extra days are of an area: name the area, or leave the extra days empty."),
             ),
         ]
 
@@ -237,6 +254,9 @@ class Lane(models.Model):
             models.CheckConstraint(
                 condition=Q(premium_days_p50__lte=F("premium_days_p95"), economy_days_p50__lte=F("economy_days_p95")),
                 name="lane_half_arrive_before_nearly_all",
+                violation_error_message=_(
+                    "Half of the parcels arrive no later than 95 percent of them: give these at least as many days."
+                ),
             ),
         ]
 
@@ -263,7 +283,11 @@ class RemoteArea(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["area"], name="remote_area_is_unique"),
             models.CheckConstraint(condition=Q(kind__in=["remote", "no_service"]), name="remote_area_kind_is_known"),
-            models.CheckConstraint(condition=Q(surcharge__gte=0), name="remote_area_surcharge_is_not_negative"),
+            models.CheckConstraint(
+                condition=Q(surcharge__gte=0),
+                name="remote_area_surcharge_is_not_negative",
+                violation_error_message=_("The surcharge is 0 or more."),
+            ),
         ]
 
     def __str__(self) -> str:

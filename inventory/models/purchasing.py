@@ -101,7 +101,9 @@ class PurchaseOrderLine(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["order", "sku"], name="purchase_order_names_a_sku_once"),
             models.CheckConstraint(
-                condition=Q(quantity__range=(1, MOST_UNITS_OF_A_LINE)), name="purchase_order_line_has_units"
+                condition=Q(quantity__range=(1, MOST_UNITS_OF_A_LINE)),
+                name="purchase_order_line_has_units",
+                violation_error_message=_("Give a quantity from 1 to 10,000,000."),
             ),
         ]
 
@@ -145,9 +147,15 @@ class Receipt(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["reference", "warehouse"], name="receipt_is_told_once"),
-            models.CheckConstraint(condition=~Q(reference=""), name="receipt_has_a_reference"),
             models.CheckConstraint(
-                condition=Q(purchase_order__isnull=True) | Q(transfer__isnull=True), name="receipt_is_of_one_thing"
+                condition=~Q(reference=""),
+                name="receipt_has_a_reference",
+                violation_error_message=_("Give the receipt's reference."),
+            ),
+            models.CheckConstraint(
+                condition=Q(purchase_order__isnull=True) | Q(transfer__isnull=True),
+                name="receipt_is_of_one_thing",
+                violation_error_message=_("A receipt is of a purchase order or of a transfer: name one of them."),
             ),
         ]
 
@@ -190,7 +198,9 @@ class ReceiptLine(models.Model):
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(quantity__range=(1, MOST_UNITS_OF_A_LINE)), name="receipt_line_has_units"
+                condition=Q(quantity__range=(1, MOST_UNITS_OF_A_LINE)),
+                name="receipt_line_has_units",
+                violation_error_message=_("Give a quantity from 1 to 10,000,000."),
             ),
             models.CheckConstraint(condition=Q(quality__in=Quality.values), name="receipt_line_quality_is_known"),
         ]

@@ -168,6 +168,7 @@ class ReplenishmentPolicy(Versioned):
             models.CheckConstraint(
                 condition=Q(mean_per_day__gte=0, deviation_per_day__gte=0),
                 name="replenishment_policy_demand_is_not_negative",
+                violation_error_message=_("Demand a day and its deviation are 0 or more."),
             ),
             models.CheckConstraint(
                 condition=~Q(method=LineMethod.FIXED) | Q(basis=LineBasis.GIVEN),

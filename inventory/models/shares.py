@@ -58,15 +58,19 @@ class ChannelShare(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["channel", "sku"], nulls_distinct=False, name="channel_share_is_said_once"),
             models.CheckConstraint(
-                condition=Q(percent__lte=100, presale_percent__lte=100), name="channel_share_is_at_most_all"
+                condition=Q(percent__lte=100, presale_percent__lte=100),
+                name="channel_share_is_at_most_all",
+                violation_error_message=_("Shares are at most 100 percent."),
             ),
             models.CheckConstraint(
                 condition=Q(kept_back__gte=0, kept_back__lte=MOST_KEPT_BACK),
                 name="channel_share_kept_back_is_sound",
+                violation_error_message=_("Units kept back are from 0 to 1,000,000,000."),
             ),
             models.CheckConstraint(
                 condition=Q(cap__isnull=True) | Q(cap__gte=0, cap__lte=MOST_KEPT_BACK),
                 name="channel_share_cap_is_not_negative",
+                violation_error_message=_("The cap is from 0 to 1,000,000,000, or empty for none."),
             ),
         ]
 

@@ -100,6 +100,7 @@ class SourcingRuleSet(RuleSetVersion):
                 condition=Q(state="active"),
                 nulls_distinct=False,
                 name="sourcing_rule_set_one_is_active",
+                violation_error_message=_("Another version is active for this merchant and channel."),
             ),
         ]
 
@@ -193,7 +194,12 @@ class SourcingRule(models.Model):
         verbose_name_plural = _("sourcing rules")
         ordering = ["rule_set", "position"]
         constraints = [
-            models.UniqueConstraint(fields=["rule_set", "position"], name="sourcing_rule_position_is_unique"),
+            # Deferred: rules that change places are saved one after the other.
+            models.UniqueConstraint(
+                fields=["rule_set", "position"],
+                name="sourcing_rule_position_is_unique",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
             models.CheckConstraint(
                 condition=Q(on_partial__in=OnPartial.values, on_none__in=OnNone.values),
                 name="sourcing_rule_outcomes_are_known",
@@ -202,17 +208,22 @@ class SourcingRule(models.Model):
                 condition=Q(cancel_after_hours__isnull=False)
                 | (~Q(on_partial=OnPartial.CANCEL) & ~Q(on_none=OnNone.CANCEL)),
                 name="sourcing_rule_says_when_it_cancels",
+                violation_error_message=_("Say after how many hours orders are cancelled, as this rule cancels."),
             ),
             models.CheckConstraint(
-                condition=Q(max_parcels__isnull=True) | Q(max_parcels__gte=1), name="sourcing_rule_sends_something"
+                condition=Q(max_parcels__isnull=True) | Q(max_parcels__gte=1),
+                name="sourcing_rule_sends_something",
+                violation_error_message=_("At least 1 parcel is sent: give 1 or more, or leave it empty for no cap."),
             ),
             models.CheckConstraint(
                 condition=Q(min_value__isnull=True) | Q(max_value__isnull=True) | Q(min_value__lte=F("max_value")),
                 name="sourcing_rule_values_are_in_order",
+                violation_error_message=_("The largest value is not below the smallest."),
             ),
             models.CheckConstraint(
                 condition=Q(min_part_value__isnull=True) | Q(min_part_value__gte=0),
                 name="sourcing_rule_part_value_is_not_negative",
+                violation_error_message=_("The smallest value of a part is 0 or more."),
             ),
         ]
 
@@ -263,6 +274,9 @@ class SplitRule(models.Model):
                 | (Q(kind="alone") & ~Q(storage_class="", category=""))
                 | (Q(kind="apart") & ~Q(category="") & ~Q(other_category="")),
                 name="split_rule_has_what_its_kind_needs",
+                violation_error_message=_(
+                    "Say how much at most, or which category or storage class goes alone, or which two stay apart."
+                ),
             )
         ]
 

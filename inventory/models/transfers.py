@@ -68,8 +68,18 @@ class Transfer(Versioned):
         ]
         constraints = [
             models.UniqueConstraint(fields=["reference", "merchant"], name="transfer_is_told_once_by_its_merchant"),
-            models.CheckConstraint(condition=~Q(reference=""), name="transfer_has_a_reference"),
-            models.CheckConstraint(condition=~Q(source=F("target")), name="transfer_goes_elsewhere"),
+            models.CheckConstraint(
+                condition=~Q(reference=""),
+                name="transfer_has_a_reference",
+                violation_error_message=_("Give the transfer's reference."),
+            ),
+            models.CheckConstraint(
+                condition=~Q(source=F("target")),
+                name="transfer_goes_elsewhere",
+                violation_error_message=_(
+                    "Goods are transferred from one warehouse to another: choose two that differ."
+                ),
+            ),
             models.CheckConstraint(condition=Q(state__in=TransferState.values), name="transfer_state_is_known"),
         ]
         indexes = [
@@ -118,7 +128,9 @@ class TransferLine(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["transfer", "sku"], name="transfer_names_a_sku_once"),
             models.CheckConstraint(
-                condition=Q(quantity__range=(1, MOST_UNITS_OF_A_LINE)), name="transfer_line_has_units"
+                condition=Q(quantity__range=(1, MOST_UNITS_OF_A_LINE)),
+                name="transfer_line_has_units",
+                violation_error_message=_("Give a quantity from 1 to 10,000,000."),
             ),
             models.CheckConstraint(
                 condition=Q(shipped__lte=F("quantity")), name="transfer_line_sends_at_most_what_was_wanted"

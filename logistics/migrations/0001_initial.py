@@ -75,7 +75,7 @@ class Migration(FirstMigration):
                 'verbose_name': "use of a carrier's account",
                 'verbose_name_plural': "uses of carriers' accounts",
                 'ordering': ['connection'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('silent_minutes__gte', 30), ('tries_of_unknown__gte', 1)), name='account_settings_are_sensible'), models.CheckConstraint(condition=models.Q(('calls_of_day__gte', 0), ('calls_of_minute__gte', 0)), name='account_calls_are_counted')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('silent_minutes__gte', 30), ('tries_of_unknown__gte', 1)), name='account_settings_are_sensible', violation_error_message='Parcels are silent for at least 30 minutes, and unknown ones are asked for at least once.'), models.CheckConstraint(condition=models.Q(('calls_of_day__gte', 0), ('calls_of_minute__gte', 0)), name='account_calls_are_counted')],
             },
         ),
         migrations.CreateModel(
@@ -187,7 +187,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'carrier rule',
                 'verbose_name_plural': 'carrier rules',
                 'ordering': ['priority', 'id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('valid_from__isnull', True), ('valid_until__isnull', True), ('valid_from__lt', models.F('valid_until')), _connector='OR'), name='carrier_rule_ends_after_it_begins'), models.CheckConstraint(condition=models.Q(('min_weight_g__isnull', True), ('max_weight_g__isnull', True), ('min_weight_g__lt', models.F('max_weight_g')), _connector='OR'), name='carrier_rule_weights_are_in_order'), models.CheckConstraint(condition=models.Q(('max_freight__isnull', True), ('max_freight__gte', 0), _connector='OR'), name='carrier_rule_freight_is_positive'), models.CheckConstraint(condition=models.Q(('on_nobody__in', ['next', 'person']), ('payment_method__in', ['', 'prepaid', 'cod']), ('wish__in', ['first', 'only', 'ignored'])), name='carrier_rule_words_are_known')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('valid_from__isnull', True), ('valid_until__isnull', True), ('valid_from__lt', models.F('valid_until')), _connector='OR'), name='carrier_rule_ends_after_it_begins', violation_error_message='It must end after it begins.'), models.CheckConstraint(condition=models.Q(('min_weight_g__isnull', True), ('max_weight_g__isnull', True), ('min_weight_g__lt', models.F('max_weight_g')), _connector='OR'), name='carrier_rule_weights_are_in_order', violation_error_message='The largest weight is above the smallest.'), models.CheckConstraint(condition=models.Q(('max_freight__isnull', True), ('max_freight__gte', 0), _connector='OR'), name='carrier_rule_freight_is_positive', violation_error_message='The largest freight is 0 or more, or empty.'), models.CheckConstraint(condition=models.Q(('on_nobody__in', ['next', 'person']), ('payment_method__in', ['', 'prepaid', 'cod']), ('wish__in', ['first', 'only', 'ignored'])), name='carrier_rule_words_are_known')],
             },
         ),
         migrations.CreateModel(
@@ -224,7 +224,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'deadline of a step',
                 'verbose_name_plural': 'deadlines of steps',
                 'ordering': ['kind', 'carrier'],
-                'constraints': [models.UniqueConstraint(fields=('kind', 'carrier'), name='deadline_rule_is_said_once'), models.CheckConstraint(condition=models.Q(('kind__in', ['ship_soon', 'ship_late', 'not_accepted', 'not_picked', 'not_packed', 'no_waybill', 'not_shipped', 'pickup_soon', 'pickup_timeout', 'no_trace', 'depart_timeout', 'stalled', 'arrived_not_out', 'delivery_timeout', 'locker_overdue', 'sign_timeout', 'problem', 'rejected', 'returning'])), name='deadline_rule_kind_is_known'), models.CheckConstraint(condition=models.Q(('warning_hours__gte', 0), ('warning_hours__lte', 2000), models.Q(('exception_hours__isnull', True), ('exception_hours__gte', models.F('warning_hours')), _connector='OR'), models.Q(('critical_hours__isnull', True), ('critical_hours__gte', models.F('warning_hours')), _connector='OR')), name='deadline_rule_levels_rise')],
+                'constraints': [models.UniqueConstraint(fields=('kind', 'carrier'), name='deadline_rule_is_said_once'), models.CheckConstraint(condition=models.Q(('kind__in', ['ship_soon', 'ship_late', 'not_accepted', 'not_picked', 'not_packed', 'no_waybill', 'not_shipped', 'pickup_soon', 'pickup_timeout', 'no_trace', 'depart_timeout', 'stalled', 'arrived_not_out', 'delivery_timeout', 'locker_overdue', 'sign_timeout', 'problem', 'rejected', 'returning'])), name='deadline_rule_kind_is_known'), models.CheckConstraint(condition=models.Q(('warning_hours__gte', 0), ('warning_hours__lte', 2000), models.Q(('exception_hours__isnull', True), ('exception_hours__gte', models.F('warning_hours')), _connector='OR'), models.Q(('critical_hours__isnull', True), ('critical_hours__gte', models.F('warning_hours')), _connector='OR')), name='deadline_rule_levels_rise', violation_error_message='A warning comes after 0 to 2000 hours; exception and critical not before it.')],
             },
         ),
         migrations.CreateModel(
@@ -241,7 +241,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'longer deadlines',
                 'verbose_name_plural': 'longer deadlines',
                 'ordering': ['area', 'starts_on'],
-                'constraints': [models.UniqueConstraint(fields=('area', 'starts_on'), name='deadline_stretch_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('factor__gte', 1), ('factor__lte', 10)), name='deadline_stretch_is_longer'), models.CheckConstraint(condition=models.Q(models.Q(('area', ''), _negated=True), models.Q(('ends_on__isnull', False), ('starts_on__isnull', False)), _connector='OR'), name='deadline_stretch_everywhere_has_days'), models.CheckConstraint(condition=models.Q(('starts_on__isnull', True), ('ends_on__isnull', True), ('ends_on__gte', models.F('starts_on')), _connector='OR'), name='deadline_stretch_ends_after_it_starts')],
+                'constraints': [models.UniqueConstraint(fields=('area', 'starts_on'), name='deadline_stretch_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('factor__gte', 1), ('factor__lte', 10)), name='deadline_stretch_is_longer', violation_error_message='Give a factor from 1 to 10.'), models.CheckConstraint(condition=models.Q(models.Q(('area', ''), _negated=True), models.Q(('ends_on__isnull', False), ('starts_on__isnull', False)), _connector='OR'), name='deadline_stretch_everywhere_has_days', violation_error_message='Where no area is named it holds everywhere: give its first and last day.'), models.CheckConstraint(condition=models.Q(('starts_on__isnull', True), ('ends_on__isnull', True), ('ends_on__gte', models.F('starts_on')), _connector='OR'), name='deadline_stretch_ends_after_it_starts', violation_error_message='The last day is not before the first.')],
             },
         ),
         migrations.CreateModel(
@@ -349,7 +349,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'shipping deadline of a channel',
                 'verbose_name_plural': 'shipping deadlines of channels',
                 'ordering': ['channel'],
-                'constraints': [models.UniqueConstraint(fields=('channel',), name='ship_rule_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('hours__isnull', True), models.Q(('hours__gt', 0), ('hours__lte', 2000)), _connector='OR'), name='ship_rule_hours_are_sound'), models.CheckConstraint(condition=models.Q(models.Q(('late_percent__isnull', True), models.Q(('late_percent__gte', 0), ('late_percent__lte', 100)), _connector='OR'), models.Q(('late_least__isnull', True), ('late_least__gte', 0), _connector='OR'), models.Q(('late_least__isnull', True), ('late_most__isnull', True), ('late_most__gte', models.F('late_least')), _connector='OR')), name='ship_rule_costs_are_sound')],
+                'constraints': [models.UniqueConstraint(fields=('channel',), name='ship_rule_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('hours__isnull', True), models.Q(('hours__gt', 0), ('hours__lte', 2000)), _connector='OR'), name='ship_rule_hours_are_sound', violation_error_message='Give more than 0 and at most 2000 hours, or leave it empty.'), models.CheckConstraint(condition=models.Q(models.Q(('late_percent__isnull', True), models.Q(('late_percent__gte', 0), ('late_percent__lte', 100)), _connector='OR'), models.Q(('late_least__isnull', True), ('late_least__gte', 0), _connector='OR'), models.Q(('late_least__isnull', True), ('late_most__isnull', True), ('late_most__gte', models.F('late_least')), _connector='OR')), name='ship_rule_costs_are_sound', violation_error_message='The percentage is from 0 to 100; the smallest cost is 0 or more, the largest not below it.')],
             },
         ),
         migrations.CreateModel(
@@ -372,7 +372,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'station',
                 'verbose_name_plural': 'stations',
                 'ordering': ['code'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('regions__len__gte', 1)), name='station_has_an_area'), models.CheckConstraint(condition=models.Q(('detour_percent__gte', 100), ('km_an_hour__gte', 1)), name='station_ways_can_be_driven'), models.CheckConstraint(condition=models.Q(('latitude__range', (-90, 90)), ('longitude__range', (-180, 180))), name='station_is_on_earth')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('regions__len__gte', 1)), name='station_has_an_area', violation_error_message='Choose at least one region that the station serves.'), models.CheckConstraint(condition=models.Q(('detour_percent__gte', 100), ('km_an_hour__gte', 1)), name='station_ways_can_be_driven', violation_error_message='The detour is at least 100 percent, the speed at least 1 km an hour.'), models.CheckConstraint(condition=models.Q(('latitude__range', (-90, 90)), ('longitude__range', (-180, 180))), name='station_is_on_earth', violation_error_message='Latitude is from -90 to 90, longitude from -180 to 180 degrees.')],
             },
         ),
         migrations.CreateModel(
@@ -472,7 +472,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'vehicle',
                 'verbose_name_plural': 'vehicles',
                 'ordering': ['station', 'plate'],
-                'constraints': [models.UniqueConstraint(fields=('station', 'plate'), name='vehicle_is_one_of_its_station'), models.CheckConstraint(condition=models.Q(('capacity_cm3__gte', 1), ('capacity_g__gte', 1)), name='vehicle_carries_something'), models.CheckConstraint(condition=models.Q(('skills__contained_by', ['cold', 'bulky', 'cod'])), name='vehicle_skills_are_known')],
+                'constraints': [models.UniqueConstraint(fields=('station', 'plate'), name='vehicle_is_one_of_its_station'), models.CheckConstraint(condition=models.Q(('capacity_cm3__gte', 1), ('capacity_g__gte', 1)), name='vehicle_carries_something', violation_error_message='A vehicle carries at least 1 g and 1 cm³.'), models.CheckConstraint(condition=models.Q(('skills__contained_by', ['cold', 'bulky', 'cod'])), name='vehicle_skills_are_known')],
             },
         ),
         migrations.CreateModel(
@@ -497,7 +497,7 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'couriers',
                 'ordering': ['station', 'name', 'id'],
                 'permissions': [('give_courier_link', 'Can give couriers their link and PIN')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('ends__gt', models.F('starts'))), name='courier_works_for_a_while'), models.CheckConstraint(condition=models.Q(('skills__contained_by', ['cold', 'bulky', 'cod'])), name='courier_skills_are_known')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('ends__gt', models.F('starts'))), name='courier_works_for_a_while', violation_error_message='Work ends after it starts: give a later end.'), models.CheckConstraint(condition=models.Q(('skills__contained_by', ['cold', 'bulky', 'cod'])), name='courier_skills_are_known')],
             },
         ),
         migrations.CreateModel(
@@ -1210,7 +1210,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'wave rule',
                 'verbose_name_plural': 'wave rules',
                 'ordering': ['priority', 'id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['hot', 'single', 'multi'])), name='wave_rule_kind_is_known'), models.CheckConstraint(condition=models.Q(('at_least__gte', 1), ('at_most__gte', models.F('at_least')), ('at_most__lte', 500)), name='wave_rule_sizes_are_sound'), models.CheckConstraint(condition=models.Q(('starts_on__isnull', True), ('ends_on__isnull', True), ('ends_on__gte', models.F('starts_on')), _connector='OR'), name='wave_rule_ends_after_it_starts')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['hot', 'single', 'multi'])), name='wave_rule_kind_is_known'), models.CheckConstraint(condition=models.Q(('at_least__gte', 1), ('at_most__gte', models.F('at_least')), ('at_most__lte', 500)), name='wave_rule_sizes_are_sound', violation_error_message='A wave has at least 1 and at most 500 orders, and the most is not below the least.'), models.CheckConstraint(condition=models.Q(('starts_on__isnull', True), ('ends_on__isnull', True), ('ends_on__gte', models.F('starts_on')), _connector='OR'), name='wave_rule_ends_after_it_starts', violation_error_message='The last day is not before the first.')],
             },
         ),
         migrations.CreateModel(
@@ -1291,7 +1291,7 @@ class Migration(FirstMigration):
                 'verbose_name': "user of a carrier's account",
                 'verbose_name_plural': "users of carriers' accounts",
                 'ordering': ['account', 'merchant', 'channel'],
-                'constraints': [models.UniqueConstraint(fields=('account', 'merchant', 'channel'), name='waybill_share_is_unique', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('used_fen__gte', 0), ('used_in_total__gte', models.F('used_that_day')), ('used_that_day__gte', 0)), name='waybill_share_uses_are_counted'), models.CheckConstraint(condition=models.Q(models.Q(('most_a_day__isnull', True), ('used_that_day__lte', models.F('most_a_day')), _connector='OR'), models.Q(('most_in_total__isnull', True), ('used_in_total__lte', models.F('most_in_total')), _connector='OR')), name='waybill_share_is_not_overused')],
+                'constraints': [models.UniqueConstraint(fields=('account', 'merchant', 'channel'), name='waybill_share_is_unique', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('used_fen__gte', 0), ('used_in_total__gte', models.F('used_that_day')), ('used_that_day__gte', 0)), name='waybill_share_uses_are_counted'), models.CheckConstraint(condition=models.Q(models.Q(('most_a_day__isnull', True), ('used_that_day__lte', models.F('most_a_day')), _connector='OR'), models.Q(('most_in_total__isnull', True), ('used_in_total__lte', models.F('most_in_total')), _connector='OR')), name='waybill_share_is_not_overused', violation_error_message='More waybills are used already than this: give at least as many, or leave it empty.')],
             },
         ),
         migrations.CreateModel(
@@ -1330,7 +1330,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'receiver of alerts',
                 'verbose_name_plural': 'receivers of alerts',
                 'ordering': ['id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('min_level__in', [1, 2, 3])), name='alert_receiver_level_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('quiet_from__isnull', True), ('quiet_until__isnull', True)), models.Q(('quiet_from__isnull', False), ('quiet_until__isnull', False)), _connector='OR'), name='alert_receiver_is_quiet_from_and_until')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('min_level__in', [1, 2, 3])), name='alert_receiver_level_is_known', violation_error_message='Choose a level from 1 to 3.'), models.CheckConstraint(condition=models.Q(models.Q(('quiet_from__isnull', True), ('quiet_until__isnull', True)), models.Q(('quiet_from__isnull', False), ('quiet_until__isnull', False)), _connector='OR'), name='alert_receiver_is_quiet_from_and_until', violation_error_message='Give both hours between which it is quiet, or neither.')],
             },
         ),
         migrations.CreateModel(

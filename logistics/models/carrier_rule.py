@@ -120,15 +120,19 @@ class CarrierRule(Versioned):
             models.CheckConstraint(
                 condition=Q(valid_from__isnull=True) | Q(valid_until__isnull=True) | Q(valid_from__lt=F("valid_until")),
                 name="carrier_rule_ends_after_it_begins",
+                violation_error_message=_("It must end after it begins."),
             ),
             models.CheckConstraint(
                 condition=Q(min_weight_g__isnull=True)
                 | Q(max_weight_g__isnull=True)
                 | Q(min_weight_g__lt=F("max_weight_g")),
                 name="carrier_rule_weights_are_in_order",
+                violation_error_message=_("The largest weight is above the smallest."),
             ),
             models.CheckConstraint(
-                condition=Q(max_freight__isnull=True) | Q(max_freight__gte=0), name="carrier_rule_freight_is_positive"
+                condition=Q(max_freight__isnull=True) | Q(max_freight__gte=0),
+                name="carrier_rule_freight_is_positive",
+                violation_error_message=_("The largest freight is 0 or more, or empty."),
             ),
             models.CheckConstraint(
                 condition=Q(

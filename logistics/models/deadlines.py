@@ -43,6 +43,9 @@ class DeadlineRule(models.Model):
                 & (Q(exception_hours__isnull=True) | Q(exception_hours__gte=F("warning_hours")))
                 & (Q(critical_hours__isnull=True) | Q(critical_hours__gte=F("warning_hours"))),
                 name="deadline_rule_levels_rise",
+                violation_error_message=_(
+                    "A warning comes after 0 to 2000 hours; exception and critical not before it."
+                ),
             ),
         ]
 
@@ -69,14 +72,20 @@ class DeadlineStretch(models.Model):
             models.UniqueConstraint(
                 fields=["area", "starts_on"], nulls_distinct=False, name="deadline_stretch_is_said_once"
             ),
-            models.CheckConstraint(condition=Q(factor__gte=1, factor__lte=10), name="deadline_stretch_is_longer"),
+            models.CheckConstraint(
+                condition=Q(factor__gte=1, factor__lte=10),
+                name="deadline_stretch_is_longer",
+                violation_error_message=_("Give a factor from 1 to 10."),
+            ),
             models.CheckConstraint(
                 condition=~Q(area="") | Q(starts_on__isnull=False, ends_on__isnull=False),
                 name="deadline_stretch_everywhere_has_days",
+                violation_error_message=_("Where no area is named it holds everywhere: give its first and last day."),
             ),
             models.CheckConstraint(
                 condition=Q(starts_on__isnull=True) | Q(ends_on__isnull=True) | Q(ends_on__gte=F("starts_on")),
                 name="deadline_stretch_ends_after_it_starts",
+                violation_error_message=_("The last day is not before the first."),
             ),
         ]
 
@@ -116,13 +125,18 @@ class ShipRule(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["channel"], nulls_distinct=False, name="ship_rule_is_said_once"),
             models.CheckConstraint(
-                condition=Q(hours__isnull=True) | Q(hours__gt=0, hours__lte=2000), name="ship_rule_hours_are_sound"
+                condition=Q(hours__isnull=True) | Q(hours__gt=0, hours__lte=2000),
+                name="ship_rule_hours_are_sound",
+                violation_error_message=_("Give more than 0 and at most 2000 hours, or leave it empty."),
             ),
             models.CheckConstraint(
                 condition=(Q(late_percent__isnull=True) | Q(late_percent__gte=0, late_percent__lte=100))
                 & (Q(late_least__isnull=True) | Q(late_least__gte=0))
                 & (Q(late_least__isnull=True) | Q(late_most__isnull=True) | Q(late_most__gte=F("late_least"))),
                 name="ship_rule_costs_are_sound",
+                violation_error_message=_(
+                    "The percentage is from 0 to 100; the smallest cost is 0 or more, the largest not below it."
+                ),
             ),
         ]
 

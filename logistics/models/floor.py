@@ -88,10 +88,14 @@ class WaveRule(models.Model):
             models.CheckConstraint(
                 condition=Q(at_least__gte=1, at_most__gte=F("at_least"), at_most__lte=MOST_TASKS),
                 name="wave_rule_sizes_are_sound",
+                violation_error_message=_(
+                    "A wave has at least 1 and at most 500 orders, and the most is not below the least."
+                ),
             ),
             models.CheckConstraint(
                 condition=Q(starts_on__isnull=True) | Q(ends_on__isnull=True) | Q(ends_on__gte=F("starts_on")),
                 name="wave_rule_ends_after_it_starts",
+                violation_error_message=_("The last day is not before the first."),
             ),
         ]
 

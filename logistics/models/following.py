@@ -64,7 +64,11 @@ class AccountSettings(models.Model):
         ordering = ["connection"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(silent_minutes__gte=30, tries_of_unknown__gte=1), name="account_settings_are_sensible"
+                condition=Q(silent_minutes__gte=30, tries_of_unknown__gte=1),
+                name="account_settings_are_sensible",
+                violation_error_message=_(
+                    "Parcels are silent for at least 30 minutes, and unknown ones are asked for at least once."
+                ),
             ),
             models.CheckConstraint(
                 condition=Q(calls_of_minute__gte=0, calls_of_day__gte=0), name="account_calls_are_counted"

@@ -95,12 +95,20 @@ class Station(models.Model):
         verbose_name_plural = _("stations")
         ordering = ["code"]
         constraints = [
-            models.CheckConstraint(condition=Q(regions__len__gte=1), name="station_has_an_area"),
             models.CheckConstraint(
-                condition=Q(km_an_hour__gte=1, detour_percent__gte=100), name="station_ways_can_be_driven"
+                condition=Q(regions__len__gte=1),
+                name="station_has_an_area",
+                violation_error_message=_("Choose at least one region that the station serves."),
             ),
             models.CheckConstraint(
-                condition=Q(longitude__range=(-180, 180), latitude__range=(-90, 90)), name="station_is_on_earth"
+                condition=Q(km_an_hour__gte=1, detour_percent__gte=100),
+                name="station_ways_can_be_driven",
+                violation_error_message=_("The detour is at least 100 percent, the speed at least 1 km an hour."),
+            ),
+            models.CheckConstraint(
+                condition=Q(longitude__range=(-180, 180), latitude__range=(-90, 90)),
+                name="station_is_on_earth",
+                violation_error_message=_("Latitude is from -90 to 90, longitude from -180 to 180 degrees."),
             ),
         ]
 
@@ -125,7 +133,9 @@ class Vehicle(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["station", "plate"], name="vehicle_is_one_of_its_station"),
             models.CheckConstraint(
-                condition=Q(capacity_g__gte=1, capacity_cm3__gte=1), name="vehicle_carries_something"
+                condition=Q(capacity_g__gte=1, capacity_cm3__gte=1),
+                name="vehicle_carries_something",
+                violation_error_message=_("A vehicle carries at least 1 g and 1 cm³."),
             ),
             models.CheckConstraint(condition=Q(skills__contained_by=Skill.values), name="vehicle_skills_are_known"),
         ]
@@ -161,7 +171,11 @@ class Courier(models.Model):
         ordering = ["station", "name", "id"]
         permissions = [("give_courier_link", _("Can give couriers their link and PIN"))]
         constraints = [
-            models.CheckConstraint(condition=Q(ends__gt=F("starts")), name="courier_works_for_a_while"),
+            models.CheckConstraint(
+                condition=Q(ends__gt=F("starts")),
+                name="courier_works_for_a_while",
+                violation_error_message=_("Work ends after it starts: give a later end."),
+            ),
             models.CheckConstraint(condition=Q(skills__contained_by=Skill.values), name="courier_skills_are_known"),
         ]
 

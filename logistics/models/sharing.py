@@ -107,6 +107,9 @@ class WaybillShare(Versioned):
                 condition=(Q(most_a_day__isnull=True) | Q(used_that_day__lte=F("most_a_day")))
                 & (Q(most_in_total__isnull=True) | Q(used_in_total__lte=F("most_in_total"))),
                 name="waybill_share_is_not_overused",
+                violation_error_message=_(
+                    "More waybills are used already than this: give at least as many, or leave it empty."
+                ),
             ),
         ]
 

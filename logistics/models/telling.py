@@ -28,11 +28,16 @@ class AlertReceiver(models.Model):
         verbose_name_plural = _("receivers of alerts")
         ordering = ["id"]
         constraints = [
-            models.CheckConstraint(condition=Q(min_level__in=[1, 2, 3]), name="alert_receiver_level_is_known"),
+            models.CheckConstraint(
+                condition=Q(min_level__in=[1, 2, 3]),
+                name="alert_receiver_level_is_known",
+                violation_error_message=_("Choose a level from 1 to 3."),
+            ),
             models.CheckConstraint(
                 condition=Q(quiet_from__isnull=True, quiet_until__isnull=True)
                 | Q(quiet_from__isnull=False, quiet_until__isnull=False),
                 name="alert_receiver_is_quiet_from_and_until",
+                violation_error_message=_("Give both hours between which it is quiet, or neither."),
             ),
         ]
 

@@ -107,10 +107,14 @@ class GiftRule(Versioned):
                 violation_error_message=_("Count by units or by amount, not by both."),
             ),
             models.CheckConstraint(
-                condition=Q(gift_units__gte=1, most_times__gte=1, stated_value__gte=0), name="gift_rule_gives_something"
+                condition=Q(gift_units__gte=1, most_times__gte=1, stated_value__gte=0),
+                name="gift_rule_gives_something",
+                violation_error_message=_("Give at least 1 unit and at least once; the stated value is 0 or more."),
             ),
             models.CheckConstraint(
-                condition=Q(stopped_at__isnull=True) | Q(is_active=False), name="gift_rule_stopped_is_not_active"
+                condition=Q(stopped_at__isnull=True) | Q(is_active=False),
+                name="gift_rule_stopped_is_not_active",
+                violation_error_message=_("A rule that was stopped is not active: make a new one."),
             ),
         ]
 

@@ -123,11 +123,15 @@ class ReturnRule(models.Model):
                 condition=Q(is_active=True),
                 nulls_distinct=False,
                 name="return_rule_is_unique",
+                violation_error_message=_(
+                    "There is an active rule for this merchant and category already: change that one."
+                ),
             ),
             models.CheckConstraint(condition=Q(pays_on__in=PaysOn.values), name="return_rule_pays_on_is_known"),
             models.CheckConstraint(
                 condition=Q(decide_hours__gt=0, ship_days__gt=0, inspect_hours__gt=0),
                 name="return_rule_gives_time",
+                violation_error_message=_("Give at least 1 hour to decide and to inspect, and at least 1 day to send."),
             ),
         ]
 

@@ -111,22 +111,34 @@ class ReviewRule(Versioned):
         permissions = [("rehearse_reviewrule", _("Can rehearse review rules"))]
         constraints = [
             models.UniqueConstraint(
-                fields=["rule_set", "name"], condition=~Q(name=""), name="review_rule_name_is_unique"
+                fields=["rule_set", "name"],
+                condition=~Q(name=""),
+                name="review_rule_name_is_unique",
+                violation_error_message=_("Another rule of this version has this name: give another."),
             ),
             models.UniqueConstraint(
-                fields=["rule_set", "code"], condition=~Q(code=""), name="review_rule_is_shipped_once"
+                fields=["rule_set", "code"],
+                condition=~Q(code=""),
+                name="review_rule_is_shipped_once",
+                violation_error_message=_("This rule is in the version already."),
             ),
             models.UniqueConstraint(fields=["rule_set", "key"], name="review_rule_is_once_in_a_version"),
-            models.CheckConstraint(condition=~Q(name="") | ~Q(code=""), name="review_rule_is_called_something"),
+            models.CheckConstraint(
+                condition=~Q(name="") | ~Q(code=""),
+                name="review_rule_is_called_something",
+                violation_error_message=_("Give the rule a name."),
+            ),
             models.CheckConstraint(condition=Q(outcome__in=Outcome.values), name="review_rule_outcome_is_known"),
             models.CheckConstraint(
                 condition=Q(outcome=Outcome.APPROVAL, level__gte=1, level__lte=MOST_LEVEL)
                 | ~Q(outcome=Outcome.APPROVAL) & Q(level=0),
                 name="review_rule_has_a_level_for_an_approval",
+                violation_error_message=_("An approval has a level from 1 to 3; other outcomes have level 0."),
             ),
             models.CheckConstraint(
                 condition=Q(valid_from__isnull=True) | Q(valid_until__isnull=True) | Q(valid_from__lt=F("valid_until")),
                 name="review_rule_ends_after_it_begins",
+                violation_error_message=_("It must end after it begins."),
             ),
         ]
 
@@ -207,21 +219,31 @@ class ReviewListEntry(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["review_list", "phone"], condition=~Q(phone=""), name="review_list_has_a_phone_once"
+                fields=["review_list", "phone"],
+                condition=~Q(phone=""),
+                name="review_list_has_a_phone_once",
+                violation_error_message=_("The phone is on this list already."),
             ),
             models.UniqueConstraint(
                 fields=["review_list", "address_key"],
                 condition=Q(address_key__isnull=False),
                 name="review_list_has_an_address_once",
+                violation_error_message=_("The address is on this list already."),
             ),
             models.UniqueConstraint(
-                fields=["review_list", "text"], condition=~Q(text=""), name="review_list_has_a_text_once"
+                fields=["review_list", "text"],
+                condition=~Q(text=""),
+                name="review_list_has_a_text_once",
+                violation_error_message=_("The text is on this list already."),
             ),
             models.CheckConstraint(
                 condition=Q(kind="phone", text="", address_key__isnull=True) & ~Q(phone="")
                 | Q(kind="address", phone="", text="", address_key__isnull=False)
                 | Q(kind__in=["buyer", "word"], phone="", address_key__isnull=True) & ~Q(text=""),
                 name="review_list_entry_names_its_value",
+                violation_error_message=_(
+                    "Give the value that the list is of: a phone, an address, a buyer or a word, and nothing else."
+                ),
             ),
         ]
         # Whether a buyer is on any list, for the order's page.

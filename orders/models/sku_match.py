@@ -67,7 +67,11 @@ class SkuMatch(models.Model):
         permissions = [("match_skus", _("Can match the codes of channels to SKUs"))]
         constraints = [
             models.UniqueConstraint(fields=["channel", "code"], name="sku_match_code_is_unique_in_channel"),
-            models.CheckConstraint(condition=~Q(code=""), name="sku_match_has_a_code"),
+            models.CheckConstraint(
+                condition=~Q(code=""),
+                name="sku_match_has_a_code",
+                violation_error_message=_("Give the code that the channel uses."),
+            ),
             models.CheckConstraint(
                 condition=Q(matched_at__isnull=False) | Q(wakes_since__isnull=True), name="sku_match_wakes_once_matched"
             ),
@@ -113,10 +117,14 @@ class MatchComponent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["match", "sku"], name="match_component_is_once_in_its_match"),
             models.CheckConstraint(
-                condition=Q(units__gte=1, units__lte=MOST_UNITS), name="match_component_has_some_units"
+                condition=Q(units__gte=1, units__lte=MOST_UNITS),
+                name="match_component_has_some_units",
+                violation_error_message=_("Give from 1 to 1000 units."),
             ),
             models.CheckConstraint(
-                condition=Q(weight__isnull=True) | Q(weight__gte=0), name="match_component_weight_is_not_negative"
+                condition=Q(weight__isnull=True) | Q(weight__gte=0),
+                name="match_component_weight_is_not_negative",
+                violation_error_message=_("The share is 0 or more."),
             ),
         ]
 

@@ -260,7 +260,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'commission term',
                 'verbose_name_plural': 'commission terms',
                 'ordering': ['merchant', 'category', '-in_force_from'],
-                'constraints': [models.UniqueConstraint(fields=('merchant', 'category', 'in_force_from'), name='commission_term_is_one_at_a_time'), models.CheckConstraint(condition=models.Q(('rate__gte', 0), ('rate__lt', 1)), name='commission_term_is_a_share')],
+                'constraints': [models.UniqueConstraint(fields=('merchant', 'category', 'in_force_from'), name='commission_term_is_one_at_a_time'), models.CheckConstraint(condition=models.Q(('rate__gte', 0), ('rate__lt', 1)), name='commission_term_is_a_share', violation_error_message='The rate is a share: give at least 0 and less than 1, as 0.05 for 5 percent.')],
             },
         ),
         migrations.CreateModel(
@@ -277,7 +277,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'deposit of a merchant',
                 'verbose_name_plural': 'deposits of merchants',
                 'ordering': ['id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('due_amount__gte', 0)), name='deposit_due_is_an_amount'), models.CheckConstraint(condition=models.Q(('held_amount__gte', 0)), name='deposit_is_never_overdrawn')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('due_amount__gte', 0)), name='deposit_due_is_an_amount', violation_error_message='The deposit that is due is 0 or more.'), models.CheckConstraint(condition=models.Q(('held_amount__gte', 0)), name='deposit_is_never_overdrawn')],
             },
         ),
         migrations.CreateModel(
@@ -298,7 +298,7 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'movements of deposits',
                 'ordering': ['-id'],
                 'permissions': [('move_deposit', 'Can record deposits paid in, kept back and paid back'), ('fine_merchant', 'Can take fines from deposits')],
-                'constraints': [models.UniqueConstraint(fields=('key',), name='deposit_movement_is_once_a_fact'), models.CheckConstraint(condition=models.Q(('kind__in', ['paid_in', 'kept_back', 'fine', 'paid_back'])), name='deposit_movement_kind_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', 0), ('kind__in', ('paid_in', 'kept_back'))), models.Q(models.Q(('kind__in', ('paid_in', 'kept_back')), _negated=True), ('amount__lt', 0)), _connector='OR'), name='deposit_movement_goes_the_way_of_its_kind'), models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='deposit_movement_has_a_reason'), models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ('paid_in', 'paid_back')), _negated=True), models.Q(('document', ''), _negated=True), _connector='OR'), name='deposit_movement_over_the_bank_has_its_serial')],
+                'constraints': [models.UniqueConstraint(fields=('key',), name='deposit_movement_is_once_a_fact'), models.CheckConstraint(condition=models.Q(('kind__in', ['paid_in', 'kept_back', 'fine', 'paid_back'])), name='deposit_movement_kind_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', 0), ('kind__in', ('paid_in', 'kept_back'))), models.Q(models.Q(('kind__in', ('paid_in', 'kept_back')), _negated=True), ('amount__lt', 0)), _connector='OR'), name='deposit_movement_goes_the_way_of_its_kind'), models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='deposit_movement_has_a_reason', violation_error_message='Say why the money moves.'), models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ('paid_in', 'paid_back')), _negated=True), models.Q(('document', ''), _negated=True), _connector='OR'), name='deposit_movement_over_the_bank_has_its_serial')],
             },
         ),
         migrations.CreateModel(
@@ -314,7 +314,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'limit of grants',
                 'verbose_name_plural': 'limits of grants',
                 'ordering': ['id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('single_amount', None), ('single_amount__gte', 0), _connector='OR'), models.Q(('daily_amount', None), ('daily_amount__gte', 0), _connector='OR'), models.Q(('alone_up_to', None), ('alone_up_to__gte', 0), _connector='OR')), name='grant_limit_is_an_amount')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('single_amount', None), ('single_amount__gte', 0), _connector='OR'), models.Q(('daily_amount', None), ('daily_amount__gte', 0), _connector='OR'), models.Q(('alone_up_to', None), ('alone_up_to__gte', 0), _connector='OR')), name='grant_limit_is_an_amount', violation_error_message='Amounts are 0 or more, or empty.')],
             },
         ),
         migrations.CreateModel(
@@ -702,7 +702,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'service term',
                 'verbose_name_plural': 'service terms',
                 'ordering': ['merchant', '-in_force_from'],
-                'constraints': [models.UniqueConstraint(fields=('merchant', 'in_force_from'), name='service_term_is_one_at_a_time'), models.CheckConstraint(condition=models.Q(('rate__gte', 0), ('rate__lt', 1), ('sub_order_fee__gte', 0), ('unit_fee__gte', 0)), name='service_term_is_a_fee')],
+                'constraints': [models.UniqueConstraint(fields=('merchant', 'in_force_from'), name='service_term_is_one_at_a_time'), models.CheckConstraint(condition=models.Q(('rate__gte', 0), ('rate__lt', 1), ('sub_order_fee__gte', 0), ('unit_fee__gte', 0)), name='service_term_is_a_fee', violation_error_message='Fees are 0 or more; the rate is a share, at least 0 and less than 1.')],
             },
         ),
         migrations.CreateModel(

@@ -31,7 +31,11 @@ class Deposit(Versioned):
         verbose_name_plural = _("deposits of merchants")
         ordering = ["id"]
         constraints = [
-            models.CheckConstraint(condition=Q(due_amount__gte=0), name="deposit_due_is_an_amount"),
+            models.CheckConstraint(
+                condition=Q(due_amount__gte=0),
+                name="deposit_due_is_an_amount",
+                violation_error_message=_("The deposit that is due is 0 or more."),
+            ),
             models.CheckConstraint(condition=Q(held_amount__gte=0), name="deposit_is_never_overdrawn"),
         ]
 
@@ -88,7 +92,11 @@ class DepositMovement(models.Model):
                 condition=Q(kind__in=GROWS, amount__gt=0) | (~Q(kind__in=GROWS) & Q(amount__lt=0)),
                 name="deposit_movement_goes_the_way_of_its_kind",
             ),
-            models.CheckConstraint(condition=~Q(reason=""), name="deposit_movement_has_a_reason"),
+            models.CheckConstraint(
+                condition=~Q(reason=""),
+                name="deposit_movement_has_a_reason",
+                violation_error_message=_("Say why the money moves."),
+            ),
             models.CheckConstraint(
                 condition=~Q(kind__in=OVER_THE_BANK) | ~Q(document=""),
                 name="deposit_movement_over_the_bank_has_its_serial",

@@ -93,6 +93,7 @@ class GrantLimit(models.Model):
                 & (Q(daily_amount=None) | Q(daily_amount__gte=0))
                 & (Q(alone_up_to=None) | Q(alone_up_to__gte=0)),
                 name="grant_limit_is_an_amount",
+                violation_error_message=_("Amounts are 0 or more, or empty."),
             ),
         ]
 

@@ -33,7 +33,13 @@ class CommissionTerm(models.Model):
             models.UniqueConstraint(
                 fields=["merchant", "category", "in_force_from"], name="commission_term_is_one_at_a_time"
             ),
-            models.CheckConstraint(condition=Q(rate__gte=0, rate__lt=1), name="commission_term_is_a_share"),
+            models.CheckConstraint(
+                condition=Q(rate__gte=0, rate__lt=1),
+                name="commission_term_is_a_share",
+                violation_error_message=_(
+                    "The rate is a share: give at least 0 and less than 1, as 0.05 for 5 percent."
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -62,6 +68,7 @@ class ServiceTerm(models.Model):
             models.CheckConstraint(
                 condition=Q(sub_order_fee__gte=0, unit_fee__gte=0, rate__gte=0, rate__lt=1),
                 name="service_term_is_a_fee",
+                violation_error_message=_("Fees are 0 or more; the rate is a share, at least 0 and less than 1."),
             ),
         ]
 

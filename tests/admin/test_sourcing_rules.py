@@ -139,3 +139,27 @@ def test_a_rehearsal_tells_what_would_change_and_changes_nothing(boss, shop, mon
     assert shop.sku.stock.get(warehouse=far).reserved == 0
     file = b"".join(boss.get(reverse("admin:common_job_download", args=[job.pk])).streaming_content).decode()
     assert [order.number in file for order in orders] == [True] * 3
+
+
+def test_rules_of_a_draft_change_places(boss, shop):
+    boss.post(reverse("admin:inventory_sourcingruleset_add"), form_of({"name": "near"}, {"name": "far"}))
+    draft = SourcingRuleSet.objects.get()
+    stored = [{"id": rule.pk, "rule_set": draft.pk, "name": rule.name} for rule in draft.rules.order_by("position")]
+    moved = [{**stored[0], "position": 2}, {**stored[1], "position": 1}]
+    change = reverse("admin:inventory_sourcingruleset_change", args=[draft.pk])
+
+    answer = boss.post(change, form_of(*moved, **{"rules-INITIAL_FORMS": 2}))
+
+    assert answer.status_code == 302
+    assert list(draft.rules.order_by("position").values_list("name", flat=True)) == ["far", "near"]
+
+
+def test_what_is_wrong_with_a_rule_as_a_whole_is_said_on_the_page(boss, shop):
+    rules = ({"min_value": "50", "max_value": "10"}, {"on_none": "cancel"}, {"min_part_value": "-1"})
+
+    page = boss.post(reverse("admin:inventory_sourcingruleset_add"), form_of(*rules)).content.decode()
+
+    assert "The largest value is not below the smallest." in page
+    assert "Say after how many hours orders are cancelled, as this rule cancels." in page
+    assert "The smallest value of a part is 0 or more." in page
+    assert not SourcingRuleSet.objects.exists()

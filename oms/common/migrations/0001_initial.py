@@ -126,7 +126,7 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'connections',
                 'ordering': ['kind', 'code'],
                 'permissions': [('switch_connection', 'Can switch, test and retry connections')],
-                'constraints': [models.UniqueConstraint(fields=('code',), name='connection_code_is_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['warehouse', 'carrier', 'payment', 'channel', 'invoice', 'robot', 'sms'])), name='connection_kind_is_known'), models.CheckConstraint(condition=models.Q(('batch_size__gte', 1), ('breaker_failures__gte', 1), ('calls_at_once__gte', 1), ('timeout_seconds__gte', 1), ('timeout_seconds__lte', 12)), name='connection_limits_are_sensible')],
+                'constraints': [models.UniqueConstraint(fields=('code',), name='connection_code_is_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['warehouse', 'carrier', 'payment', 'channel', 'invoice', 'robot', 'sms'])), name='connection_kind_is_known'), models.CheckConstraint(condition=models.Q(('batch_size__gte', 1), ('breaker_failures__gte', 1), ('calls_at_once__gte', 1), ('timeout_seconds__gte', 1), ('timeout_seconds__lte', 12)), name='connection_limits_are_sensible', violation_error_message='Give a time limit of 1 to 12 seconds, and at least 1 for batch size, calls at once and failures.')],
             },
         ),
         migrations.CreateModel(
@@ -296,7 +296,7 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'roles',
                 'ordering': ['id'],
                 'default_permissions': (),
-                'constraints': [models.UniqueConstraint(condition=models.Q(('code', ''), _negated=True), fields=('code',), name='role_code_is_unique')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('code', ''), _negated=True), fields=('code',), name='role_code_is_unique', violation_error_message='Another role has this code.')],
             },
         ),
         migrations.CreateModel(
@@ -453,7 +453,7 @@ class Migration(FirstMigration):
                 'verbose_name': 'target time of tickets',
                 'verbose_name_plural': 'target times of tickets',
                 'ordering': ['kind'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('minutes__gte', 1), ('minutes__lte', 40320)), name='ticket_target_is_a_reasonable_time')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('minutes__gte', 1), ('minutes__lte', 40320)), name='ticket_target_is_a_reasonable_time', violation_error_message='Give from 1 minute to 28 days (40320 minutes).')],
             },
         ),
         migrations.CreateModel(

@@ -48,7 +48,12 @@ class Role(models.Model):
         default_permissions = ()
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["code"], condition=~Q(code=""), name="role_code_is_unique"),
+            models.UniqueConstraint(
+                fields=["code"],
+                condition=~Q(code=""),
+                name="role_code_is_unique",
+                violation_error_message=_("Another role has this code."),
+            ),
         ]
 
     def __str__(self) -> str:

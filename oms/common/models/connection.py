@@ -105,6 +105,9 @@ class Connection(Versioned):
                     breaker_failures__gte=1,
                 ),
                 name="connection_limits_are_sensible",
+                violation_error_message=_(
+                    "Give a time limit of 1 to 12 seconds, and at least 1 for batch size, calls at once and failures."
+                ),
             ),
         ]
 

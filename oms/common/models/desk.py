@@ -71,7 +71,9 @@ class TicketTarget(models.Model):
         ordering = ["kind"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(minutes__gte=1, minutes__lte=MOST_MINUTES), name="ticket_target_is_a_reasonable_time"
+                condition=Q(minutes__gte=1, minutes__lte=MOST_MINUTES),
+                name="ticket_target_is_a_reasonable_time",
+                violation_error_message=_("Give from 1 minute to 28 days (40320 minutes)."),
             ),
         ]
 

@@ -70,6 +70,9 @@ class ApiCredential(models.Model):
             models.CheckConstraint(
                 condition=~Q(scopes__overlap=list(scopes.OF_PLATFORM)) | Q(scopes__contained_by=list(scopes.READING)),
                 name="credential_of_the_platform_only_reads",
+                violation_error_message=_(
+                    "A credential of the platform only reads: choose no scope that writes beside it."
+                ),
             ),
         ]
 

@@ -158,12 +158,19 @@ class LegalEntity(Versioned):
             models.CheckConstraint(
                 condition=Q(most_lines__gte=2) & (Q(most_amount=None) | Q(most_amount__gt=0)),
                 name="legal_entity_limits_are_sensible",
+                violation_error_message=_(
+                    "An invoice has room for at least 2 lines; its largest amount is above 0, or empty for no limit."
+                ),
             ),
             tax_data_is_whole("goods_", "legal_entity_goods_tax_is_whole"),
             tax_data_is_whole("freight_", "legal_entity_freight_tax_is_whole"),
             tax_data_is_whole("service_", "legal_entity_service_tax_is_whole"),
             tax_data_is_whole("card_", "legal_entity_card_tax_is_whole"),
-            models.CheckConstraint(condition=~Q(tax_number=""), name="legal_entity_has_a_tax_number"),
+            models.CheckConstraint(
+                condition=~Q(tax_number=""),
+                name="legal_entity_has_a_tax_number",
+                violation_error_message=_("Give the tax number."),
+            ),
         ]
 
     def __str__(self) -> str:

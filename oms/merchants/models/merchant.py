@@ -95,7 +95,11 @@ class Merchant(models.Model):
                 condition=Q(status__in=["pending", "active", "suspended"]), name="merchant_status_is_known"
             ),
             models.CheckConstraint(
-                condition=Q(commission_rate__gte=0, commission_rate__lt=1), name="merchant_commission_is_a_share"
+                condition=Q(commission_rate__gte=0, commission_rate__lt=1),
+                name="merchant_commission_is_a_share",
+                violation_error_message=_(
+                    "The commission is a share: give at least 0 and less than 1, as 0.05 for 5 percent."
+                ),
             ),
         ]
 
@@ -243,15 +247,24 @@ class Channel(models.Model):
             models.CheckConstraint(
                 condition=Q(merges_automatically=False) | Q(may_merge=True),
                 name="channel_merges_by_itself_only_if_it_may",
+                violation_error_message=_(
+                    "Orders merge by themselves only where they may be merged: allow both, or neither."
+                ),
             ),
-            models.CheckConstraint(condition=Q(merge_wait_minutes__lte=1440), name="channel_waits_a_day_at_most"),
+            models.CheckConstraint(
+                condition=Q(merge_wait_minutes__lte=1440),
+                name="channel_waits_a_day_at_most",
+                violation_error_message=_("Orders wait for others to merge with for at most a day (1440 minutes)."),
+            ),
             models.CheckConstraint(
                 condition=Q(review_delay_seconds__isnull=True) | Q(review_delay_seconds__lte=MOST_REVIEW_DELAY_SECONDS),
                 name="channel_review_delay_has_an_end",
+                violation_error_message=_("The review is put off by at most 4 hours (14400 seconds)."),
             ),
             models.CheckConstraint(
                 condition=Q(grace_seconds__isnull=True) | Q(grace_seconds__lte=MOST_GRACE_SECONDS),
                 name="channel_grace_period_has_an_end",
+                violation_error_message=_("The grace period lasts at most 7 days (604800 seconds)."),
             ),
             models.CheckConstraint(
                 condition=Q(
