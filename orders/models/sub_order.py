@@ -296,6 +296,8 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares, CanBeMerged):
                 condition=Q(state=SubOrderState.BACKORDERED, is_held=False, ready_at__isnull=True),
                 name="sub_order_asleep",
             ),
+            # Whose orders staff see as short of stock: few of all, counted on each page of the list.
+            models.Index(fields=["order"], condition=Q(state=SubOrderState.BACKORDERED), name="sub_order_short"),
             models.Index(
                 fields=["is_held", "ready_at"],
                 condition=Q(state=SubOrderState.ALLOCATED),
