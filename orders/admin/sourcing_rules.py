@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 from unfold.admin import StackedInline, TabularInline
@@ -64,6 +65,13 @@ class RuleForm(forms.ModelForm):
             *("needs", "parcel_km", "max_parcels", "splits_lines", "min_part_value", "on_partial", "on_none"),
             "cancel_after_hours",
         )
+
+    def _post_clean(self) -> None:
+        """What is wrong with the rule as a whole stands at its name: rows of a stacked inline show no place for it."""
+        super()._post_clean()  # type: ignore[misc]
+        whole = self.errors.pop(NON_FIELD_ERRORS, None)
+        if whole is not None:
+            self.add_error("name", whole.as_data())
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
