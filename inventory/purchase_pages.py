@@ -6,7 +6,6 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
@@ -96,8 +95,9 @@ class PurchaseOrderForm(forms.ModelForm):
         given = super().clean() or self.cleaned_data
         merchant, warehouse, rows = (given.get(name) for name in ("merchant", "warehouse", "rows"))
         days = [("expected_on", given.get("expected_on")), *(("rows", one.expected_on) for one in rows or ())]
-        for name in dict.fromkeys(name for name, day in days if day is not None and day < timezone.localdate()):
-            self.add_error(name, _("The day is over already."))
+        over = {error.attr: error for name, day in days for error in purchasing.past_day(day, name)}
+        for name, error in over.items():
+            self.add_error(name, str(error.detail))
         if merchant and warehouse and rows and (wrong := purchasing.problems(merchant, rows, warehouse)):
             self.add_error("rows", typed_rows.told(wrong))
         return given

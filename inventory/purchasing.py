@@ -216,6 +216,12 @@ def _problems(skus: Mapping[str, Sku], lines: Sequence[Bought], warehouse: Wareh
     return wrong
 
 
+def past_day(day: date | None, attr: str) -> list[FieldError]:
+    """What is wrong with a day on which goods should come, if it is over."""
+    is_over = day is not None and day < timezone.localdate()
+    return [FieldError(attr, "invalid", _("The day is over already."))] if is_over else []
+
+
 def unknown_sku(row: int, code: str) -> FieldError:
     """That the row names a SKU that the merchant does not have."""
     return FieldError(f"lines.{row}.sku", "not_found", _("There is no SKU %(sku)s.") % {"sku": code})
@@ -260,8 +266,7 @@ def approve(
     wrong = []
     if not supplier.strip():
         wrong.append(FieldError("supplier", "required", _("Say from whom it is bought.")))
-    if expected_on < timezone.localdate():
-        wrong.append(FieldError("expected_on", "invalid", _("The day is over already.")))
+    wrong += past_day(expected_on, "expected_on")
     if wrong:
         raise WrongFields(wrong)
     lines = list(found.lines.select_related("sku"))

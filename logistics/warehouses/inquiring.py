@@ -7,6 +7,7 @@ more (`doubting`); what is not answered then counts as staying.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
@@ -72,9 +73,12 @@ def _give_up_rests() -> None:
     applied in turn with what the warehouse tells."""
     can_be_asked = Q(connection__protocol__in=adapters.TELLING, connection__is_active=True)
     in_vain = _doubted().filter(~can_be_asked | Q(rest_asked__gte=MOST_ABOUT_REST)).order_by("pk")
+    told: dict[int, list[News]] = defaultdict(list)
     for work in in_vain[:MOST_AT_ONCE]:
         news = News(f"rest_stays:{work.number}", Notice.REST_STAYS, work.number, timezone.now())
-        facts.receive(work.connection_id, Topic.WAREHOUSE, [news])
+        told[work.connection_id].append(news)
+    for connection_id, its_news in told.items():
+        facts.receive(connection_id, Topic.WAREHOUSE, its_news)
 
 
 def _silent(link: Connection) -> list[WarehouseOrder]:

@@ -4,7 +4,7 @@ import pytest
 
 from inventory.models import Sku
 from logistics.models import StockOrder
-from logistics.warehouses import announcing, events, stock_facts
+from logistics.warehouses import announcing, stock_facts
 from logistics.warehouses.adapters.qimen.goods import _parts
 from oms.common.models import Ticket
 from oms.common.work.xml import parse
@@ -13,7 +13,7 @@ from orders.returning import deciding
 from tests import factories, steps
 from tests.qimen import world
 from tests.qimen.world import Place
-from tests.returns.world import ask, install
+from tests.returns.world import ask, install, sold
 
 pytestmark = pytest.mark.django_db
 
@@ -29,19 +29,6 @@ def phones(shop: factories.Shop) -> factories.Shop:
     """The shop's first SKU has serial numbers."""
     Sku.objects.filter(pk=shop.sku.pk).update(wants_serials=True)
     return shop
-
-
-def sold(shop: factories.Shop, units: int, *serials: str) -> Order:
-    """An order of so many units that left with these numbers, at the buyer's."""
-    order = shop.place_order((shop.sku, units, "10.00"))
-    steps.pay(order)
-    parcel = steps.dispatched(order)
-    line = {"sku": shop.sku.code, "quantity": units, "serials": list(serials)}
-    steps.tell(parcel.warehouse_order, "shipped", lines=[line])
-    factories.run(events.run)
-    steps.scan(parcel, "collected", "signed")
-    order.sub_orders.update(delivered_at=factories.timezone.now())
-    return order
 
 
 def expected(order: Order, units: int) -> tuple[ReturnRequest, str]:

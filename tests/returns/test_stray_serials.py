@@ -5,7 +5,7 @@ from django.db import IntegrityError
 from django.urls import reverse
 
 from inventory.models import Sku
-from logistics.warehouses import events, serials
+from logistics.warehouses import serials
 from oms.common.errors import OmsError, WrongFields
 from oms.common.models import Ticket
 from orders.models import Order, ReturnedSerial, ReturnRequest, StrayParcel, StrayUnit
@@ -13,7 +13,7 @@ from orders.returning import deciding, strays, suggesting
 from orders.returning.strays import Unit
 from tests import factories, steps
 from tests.admin.conftest import boss  # noqa: F401 - a fixture
-from tests.returns.world import ask, install
+from tests.returns.world import ask, install, sold
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 
@@ -33,16 +33,7 @@ def phones(shop: factories.Shop) -> factories.Shop:
 
 def shipped(shop: factories.Shop, *numbers: str, units: int = 0) -> Order:
     """An order whose units left with these numbers, at the buyer's."""
-    units = units or len(numbers)
-    order = shop.place_order((shop.sku, units, "10.00"))
-    steps.pay(order)
-    parcel = steps.dispatched(order)
-    line = {"sku": shop.sku.code, "quantity": units, "serials": list(numbers)}
-    steps.tell(parcel.warehouse_order, "shipped", lines=[line])
-    factories.run(events.run)
-    steps.scan(parcel, "collected", "signed")
-    order.sub_orders.update(delivered_at=factories.timezone.now())
-    return order
+    return sold(shop, units or len(numbers), *numbers)
 
 
 def noted(shop: factories.Shop, *numbers: str, units: int = 0) -> StrayParcel:

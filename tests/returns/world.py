@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from inventory.models import Stock, StockLot
+from logistics.warehouses import events
 from orders.actors import Actor
 from orders.models import ActorKind, Order, ReturnRequest, SubOrderLine
 from orders.returning import defaults, inspecting, requesting, travelling
@@ -40,6 +41,19 @@ def many(shop: factories.Shop, units: int, price: str = "10.00", **terms: Any) -
     order = shop.place_order((shop.sku, units, price), **terms)
     steps.pay(order)
     order = delivered(order)
+    order.sub_orders.update(delivered_at=factories.timezone.now())
+    return order
+
+
+def sold(shop: factories.Shop, units: int, *serials: str) -> Order:
+    """An order of so many units that left with these numbers, at the buyer's."""
+    order = shop.place_order((shop.sku, units, "10.00"))
+    steps.pay(order)
+    parcel = steps.dispatched(order)
+    line = {"sku": shop.sku.code, "quantity": units, "serials": list(serials)}
+    steps.tell(parcel.warehouse_order, "shipped", lines=[line])
+    factories.run(events.run)
+    steps.scan(parcel, "collected", "signed")
     order.sub_orders.update(delivered_at=factories.timezone.now())
     return order
 

@@ -62,6 +62,7 @@ def _rows(
     kind: MessageKind, fact: News, templates: Mapping[_Way, MessageTemplate], service: Connection | None
 ) -> list[BuyerMessage]:
     language = fact.language or settings.LANGUAGE_CODE
+    values = {name: value if isinstance(value, str) else list(value) for name, value in fact.values.items()}
     rows = []
     for way, address in ((MessageWay.MAIL, fact.mail), (MessageWay.SMS, fact.phone), (MessageWay.SITE, "")):
         template = templates.get(_Way(way, language)) or templates.get(_Way(way, settings.LANGUAGE_CODE))
@@ -69,7 +70,6 @@ def _rows(
             continue
         if way == MessageWay.SMS and service is None:
             continue
-        values = {name: value if isinstance(value, str) else list(value) for name, value in fact.values.items()}
         said = template.language
         content = Content(filled(template.subject, values, said), filled(template.body, values, said), values)
         is_shown = way == MessageWay.SITE
