@@ -12,7 +12,6 @@ from oms.common.outbound import MAY_GO_OUT
 from oms.common.shared_reading import SharedReading
 from oms.common.work import heartbeat
 from oms.common.work.claiming import MOST_COUNTED, Queue, Stage
-from oms.merchants import sandboxes
 from oms.pipeline import PIPELINE_AND_WEBHOOKS
 
 KEPT_SECONDS = 5.0
@@ -113,7 +112,7 @@ def ticket_figures() -> list[TicketFigures]:
             SELECT kind, team, count(*), count(*) FILTER (WHERE due_at < now()), min(opened_at) FROM (
                 SELECT kind, team, due_at, opened_at FROM common_ticket
                 WHERE state = '{TicketState.OPEN}' AND (snoozed_until IS NULL OR snoozed_until <= now())
-                  AND {sandboxes.TICKET_IS_REAL}
+                  AND NOT is_test
                 ORDER BY due_at, id LIMIT {MOST_COUNTED}
             ) AS t GROUP BY kind, team ORDER BY kind, team
             """

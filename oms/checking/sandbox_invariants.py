@@ -77,4 +77,12 @@ INVARIANTS = (
         SELECT 'message', m.id FROM common_buyermessage m WHERE m.about_id IN ({_ORDERS})
         """,
     ),
+    Invariant(
+        "tickets_of_sandboxes_are_marked",
+        "A ticket is marked as a sandbox's exactly if the order that it is about is one of a sandbox.",
+        f"""
+        SELECT t.id FROM common_ticket t LEFT JOIN orders_order o ON o.id = t.about_id
+        WHERE t.is_test <> coalesce(o.channel_id IN {sandboxes.CHANNELS}, false)
+        """,
+    ),
 )

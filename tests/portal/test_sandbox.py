@@ -196,6 +196,9 @@ def test_tickets_of_a_sandbox_are_in_no_figure(seller, twin):
     assert [row.waiting for row in figures.ticket_figures()] == [1]
     assert sum(figure.count for figure in work_tiles._teams(0)) == 1
     assert sandboxes.real(Ticket.objects.all()).get().about_id == real.pk
+    page = client_of(is_superuser=True).get("/admin/common/ticket/").context
+    assert [row.about_id for row in page["cl"].result_list] == [real.pk]
+    assert page["queue_tabs"][0]["count"] == "1"
 
 
 @pytest.mark.parametrize("label", sandboxes.LABELS)
@@ -301,6 +304,10 @@ BREAKING = {
     "nobody_is_told_of_sandboxes": (
         "INSERT INTO common_buyermessage (kind, key, way, state, about_id, hint, content, provider_code)"
         " VALUES ('x', 'x', 'site', 'shown', %(order)s, '', '', '')"
+    ),
+    "tickets_of_sandboxes_are_marked": (
+        "INSERT INTO common_ticket (kind, subject_kind, subject_id, about_id) VALUES ('x', 'order', 1, %(order)s);"
+        " UPDATE common_ticket SET is_test = false WHERE about_id = %(order)s"
     ),
 }
 

@@ -398,6 +398,7 @@ class Migration(FirstMigration):
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('times', models.IntegerField(db_default=1, help_text='How often it was reported.', verbose_name='times')),
                 ('about_id', models.BigIntegerField(blank=True, null=True, verbose_name='belongs to')),
+                ('is_test', models.BooleanField(db_default=False, default=False, editable=False, verbose_name='of a sandbox')),
                 ('due_at', models.DateTimeField(blank=True, null=True, verbose_name='due at')),
                 ('snoozed_until', models.DateTimeField(blank=True, null=True, verbose_name='snoozed until')),
                 ('closed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='closed at')),

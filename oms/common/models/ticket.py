@@ -84,6 +84,7 @@ class Ticket(Versioned):
     opened_at = models.DateTimeField(_("since"), db_default=Now(), editable=False)
     opened_by = models.CharField(pgettext_lazy("ticket", "opened by"), max_length=80, db_default="", blank=True)
     reported_at = models.DateTimeField(_("last reported at"), db_default=Now(), editable=False)
+    is_test = models.BooleanField(_("of a sandbox"), default=False, db_default=False, editable=False)
     due_at = models.DateTimeField(_("due at"), null=True, blank=True)
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)
