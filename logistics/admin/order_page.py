@@ -30,7 +30,7 @@ from oms.common.postgresql.tails import LONGEST_TAIL, Tail
 from orders.admin.remarks import moment
 from orders.admin.searching import CAP
 from orders.asked import panels
-from orders.asked.panels import Note, Remark
+from orders.asked.panels import MOST_LOOKED_AT, Note, Remark
 from orders.models import Order
 from orders.models.returned_serial import MOST_OF_A_SERIAL
 
@@ -237,9 +237,10 @@ def _alert_notes(order_ids: Sequence[int]) -> Mapping[int, Iterable[Note]]:
     return notes
 
 
-def with_alerts(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """Orders that have an open alert."""
-    return orders.filter(one_of(LogisticsAlert.objects.filter(closed_at=None).order_by().values("sub_order__order_id")))
+def with_alerts(orders: QuerySet[Order], most: int | None = None) -> QuerySet[Order]:
+    """Orders that have an open alert; where they are only counted, those of `most` alerts do."""
+    late = LogisticsAlert.objects.filter(closed_at=None).order_by().values("sub_order__order_id")
+    return orders.filter(one_of(late[:most]))
 
 
 class AlertFilter(YesFilter):
@@ -306,7 +307,13 @@ panels.register(
 panels.register_row_notes(_alert_notes)
 panels.register_filter(AlertFilter)
 panels.register_tab(
-    panels.Tab(gettext_lazy("Alerts"), "alerts", "1", lambda: with_alerts(Order.objects.all()), position=60)
+    panels.Tab(
+        gettext_lazy("Alerts"),
+        "alerts",
+        "1",
+        lambda: with_alerts(Order.objects.all(), most=MOST_LOOKED_AT),
+        position=60,
+    )
 )
 panels.register_lookup(panels.Lookup(_looks_like_work, _orders_of_work, gettext_lazy("warehouse order")))
 panels.register_lookup(panels.Lookup(_looks_like_serial, _orders_of_serial, gettext_lazy("serial number")))

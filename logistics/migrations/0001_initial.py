@@ -441,7 +441,7 @@ class Migration(FirstMigration):
             name='Urging',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('means', models.CharField(choices=[('phone', 'Phone'), ('message', 'Message'), ('connection', 'Over its connection'), ('escalation', 'Raised to a superior')], default='phone', max_length=12, verbose_name='how')),
+                ('means', models.CharField(choices=[('phone', 'By phone'), ('message', 'Message'), ('connection', 'Over its connection'), ('escalation', 'Raised to a superior')], default='phone', max_length=12, verbose_name='how')),
                 ('phone', models.CharField(blank=True, db_default='', max_length=40, verbose_name='phone')),
                 ('text', models.CharField(blank=True, db_default='', max_length=500, verbose_name='text')),
                 ('count', models.IntegerField(db_default=0, verbose_name='how many were late')),

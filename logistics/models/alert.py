@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from inventory.models import Warehouse
 from logistics.models.carrier import Carrier
@@ -84,7 +85,7 @@ class Urging(models.Model):
     """A carrier or warehouse was asked by a person to move what is late: when, by whom, how, and what it said."""
 
     class Means(models.TextChoices):
-        PHONE = "phone", _("Phone")
+        PHONE = "phone", pgettext_lazy("how somebody is urged", "By phone")
         MESSAGE = "message", _("Message")
         CONNECTION = "connection", _("Over its connection")
         ESCALATION = "escalation", _("Raised to a superior")

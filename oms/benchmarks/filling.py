@@ -22,6 +22,8 @@ from payments.models import Means, PaymentState, RefundReason, RefundState
 
 # The usual mix of ten orders.
 _STATES = (*[OrderState.COMPLETED] * 6, OrderState.SPLIT, OrderState.SPLIT, OrderState.IN_REVIEW, OrderState.CANCELLED)
+# 20,000 orders a day.
+SECONDS_BETWEEN = 4.32
 # Three tickets for ten orders; one of ten is still open.
 TICKETS_OF_TEN = 3
 # What the tickets are about, with a reason each.
@@ -70,25 +72,25 @@ def _orders(cursor: CursorWrapper, start: int, end: int, last: int) -> None:
                 payment_method, buyer_reference, buyer_name, buyer_phone, recipient_name, recipient_phone,
                 region_id, recipient_address, address_key, goods_amount, freight_amount, order_amount,
                 coupon_amount, points_amount, gift_card_amount, payable_amount, line_count, total_quantity,
-                ordered_at, split_at, completed_at, cancelled_at, paid_amount)
+                ordered_at, created_at, split_at, completed_at, cancelled_at, paid_amount)
             SELECT n.number, c.id, 'BENCH' || n.i, s.state, '{OrderPaymentState.PAID}',
                 CASE s.state WHEN '{OrderState.COMPLETED}' THEN '{FulfilmentState.DELIVERED}'
                     ELSE '{FulfilmentState.UNFULFILLED}' END, 'prepaid',
                 'B' || n.i %% 100000, p.name, p.phone, p.name, p.phone, '110101',
                 '长安街' || n.i %% 5000 || '号' || n.i / 5000 || '室', n.i, 10, 0, 10, 0, 0, 0, 10, 1, 1,
-                now() - make_interval(secs => %(last)s - n.i),
-                CASE WHEN s.state IN ({listed(ONCE_SPLIT)}) THEN now() END,
-                CASE WHEN s.state = '{OrderState.COMPLETED}' THEN now() END,
-                CASE WHEN s.state = '{OrderState.CANCELLED}' THEN now() END, 10
+                t.at, t.at, CASE WHEN s.state IN ({listed(ONCE_SPLIT)}) THEN t.at END,
+                CASE WHEN s.state = '{OrderState.COMPLETED}' THEN t.at END,
+                CASE WHEN s.state = '{OrderState.CANCELLED}' THEN t.at END, 10
             FROM unnest(%(numbers)s::text[]) WITH ORDINALITY AS u(number, place)
             CROSS JOIN LATERAL (SELECT u.number, u.place + %(start)s - 1 AS i) AS n
             CROSS JOIN LATERAL (
                 SELECT '13' || lpad((n.i * 7919 %% 1000000000)::text, 9, '0') AS phone,
                     chr(20000 + (n.i * 31 %% 2000)::int) || chr(21000 + (n.i * 17 %% 1999)::int) AS name
             ) AS p
+            CROSS JOIN LATERAL (SELECT now() - (%(last)s - n.i) * interval '{SECONDS_BETWEEN} s' AS at) AS t
             CROSS JOIN LATERAL (SELECT (ARRAY[{listed(_STATES)}])[1 + n.i %% 10] AS state) AS s
             CROSS JOIN (SELECT id FROM merchants_channel WHERE code = 'bench') AS c
-            RETURNING id, number, state
+            RETURNING id, number, state, created_at
         ), line AS (
             INSERT INTO orders_orderline (order_id, position, sku_id, name, quantity, unit_price, line_discount,
                 goods_amount, freight_share, coupon_share, points_share, gift_card_share, payable_amount)
@@ -103,7 +105,8 @@ def _orders(cursor: CursorWrapper, start: int, end: int, last: int) -> None:
             SELECT new.number || '-1', new.id, w.merchant_id, 'ambient', 'prepaid',
                 CASE new.state WHEN '{OrderState.SPLIT}' THEN '{SubOrderState.RELEASED}'
                     ELSE '{SubOrderState.COMPLETED}' END, w.id, NULL,
-                10, 0, 0, 0, 0, 10, 1, now(), now(), now(), '{ShippingProof.WAREHOUSE}', now(), now()
+                10, 0, 0, 0, 0, 10, 1, new.created_at, new.created_at, new.created_at, '{ShippingProof.WAREHOUSE}',
+                new.created_at, new.created_at
             FROM new CROSS JOIN (SELECT id, merchant_id FROM inventory_warehouse ORDER BY id LIMIT 1) AS w
             WHERE new.state IN ({listed(ONCE_SPLIT)})
             RETURNING id, order_id
@@ -112,8 +115,8 @@ def _orders(cursor: CursorWrapper, start: int, end: int, last: int) -> None:
                 coupon_share, points_share, gift_card_share, payable_amount)
             SELECT part.id, line.id, 1, 10, 0, 0, 0, 0, 10 FROM part JOIN line ON line.order_id = part.order_id
         )
-        INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, to_state)
-        SELECT id, '{kinds.RECEIVED}', 'job', 'bench', state FROM new
+        INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, to_state, created_at)
+        SELECT id, '{kinds.RECEIVED}', 'job', 'bench', state, created_at FROM new
         """,
         {"numbers": numbers, "start": start, "last": last},
     )
@@ -152,14 +155,14 @@ def _money(cursor: CursorWrapper, start: int, end: int) -> None:
         f"""
         WITH paid AS (
             INSERT INTO payments_payment (number, order_id, means, state, amount, captured_amount, captured_at)
-            SELECT number || '-P', id, '{Means.EXTERNAL}', '{PaymentState.CAPTURED}', 10, 10, now()
+            SELECT number || '-P', id, '{Means.EXTERNAL}', '{PaymentState.CAPTURED}', 10, 10, created_at
             FROM orders_order WHERE external_number = ANY(%(externals)s)
             RETURNING id, order_id, number
         )
         INSERT INTO payments_refund (number, order_id, payment_id, state, reason, amount, refunded_amount, succeeded_at,
             requested_at)
-        SELECT o.number || '-F', o.id, paid.id, '{RefundState.SUCCEEDED}', '{RefundReason.CANCELLED}', 10, 10, now(),
-            now()
+        SELECT o.number || '-F', o.id, paid.id, '{RefundState.SUCCEEDED}', '{RefundReason.CANCELLED}', 10, 10,
+            o.created_at, o.created_at
         FROM paid JOIN orders_order o ON o.id = paid.order_id AND o.state = '{OrderState.CANCELLED}'
         """,
         {"externals": _externals(start, end)},

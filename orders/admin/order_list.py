@@ -15,10 +15,9 @@ from oms.common.desk.lists import DayRangeFilter, YesFilter, one_of
 from oms.common.templatetags.staff import tone
 from oms.merchants import sandboxes
 from orders.admin import tickets
-from orders.asked.panels import Note, Tab, registry
+from orders.asked.panels import MOST_LOOKED_AT, QUEUE_CAP, Note, Tab, registry
 from orders.models import Order, OrderCharge, OrderState, SubOrder, SubOrderState
 
-QUEUE_CAP = 999
 QUEUE_SECONDS = 10
 
 
@@ -27,9 +26,10 @@ def held(orders: QuerySet[Order]) -> QuerySet[Order]:
     return orders.filter(open_holds__gt=0)
 
 
-def short_of_stock(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """Orders with a sub-order that waits for stock."""
-    return orders.filter(one_of(SubOrder.objects.filter(state=SubOrderState.BACKORDERED).order_by().values("order_id")))
+def short_of_stock(orders: QuerySet[Order], most: int | None = None) -> QuerySet[Order]:
+    """Orders with a sub-order that waits for stock; where they are only counted, those of `most` sub-orders do."""
+    short = SubOrder.objects.filter(state=SubOrderState.BACKORDERED).order_by().values("order_id")
+    return orders.filter(one_of(short[:most]))
 
 
 class HeldFilter(YesFilter):
@@ -75,8 +75,10 @@ def _in_state(state: OrderState) -> Callable[[], QuerySet[Order]]:
 
 QUEUES = (
     Tab(gettext_lazy("Held"), "held", "1", lambda: held(Order.objects.all()), 10),
-    Tab(gettext_lazy("Tickets"), "tickets", "1", lambda: tickets.with_tickets(Order.objects.all()), 20),
-    Tab(gettext_lazy("Short of stock"), "shortage", "1", lambda: short_of_stock(Order.objects.all()), 30),
+    Tab(gettext_lazy("Tickets"), "tickets", "1", lambda: tickets.with_tickets(Order.objects.all(), MOST_LOOKED_AT), 20),
+    Tab(
+        gettext_lazy("Short of stock"), "shortage", "1", lambda: short_of_stock(Order.objects.all(), MOST_LOOKED_AT), 30
+    ),
     Tab(
         gettext_lazy("Awaiting payment"),
         "state__exact",

@@ -112,10 +112,10 @@ def open_view(request: HttpRequest, order_id: int) -> HttpResponse:
     return TemplateResponse(request, "admin/orders/order/ticket_form_page.html", context, status=status)
 
 
-def with_tickets(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """Orders with a ticket that waits for a person."""
+def with_tickets(orders: QuerySet[Order], most: int | None = None) -> QuerySet[Order]:
+    """Orders with a ticket that waits for a person; where they are only counted, those of `most` tickets do."""
     waiting = Ticket.objects.waiting().filter(about_id__isnull=False)
-    return orders.filter(one_of(waiting.order_by().values("about_id")))
+    return orders.filter(one_of(waiting.order_by().values("about_id")[:most]))
 
 
 def row_notes(order_ids: Sequence[int]) -> Mapping[int, Iterable[Note]]:

@@ -12,6 +12,10 @@ from django.db.models import QuerySet
 
 from orders.models import Order
 
+# A tab above the order list counts so many orders and no further, and looks at so many of the rows that name them.
+QUEUE_CAP = 999
+MOST_LOOKED_AT = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class Remark:

@@ -6,16 +6,21 @@ from typing import Any
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
+from logistics.carriers import urging as urging_there
+from logistics.models import Urging
+from logistics.watching import alerts as alerting
 from oms.common.models import Job, JobState, Ticket
 from oms.common.work import jobs
 from orders import tickets
 from orders.changing import cancelling, undoing
-from orders.models import Order, OrderState, SubOrder
+from orders.models import Order, OrderState, ReturnRequest, SubOrder
 from orders.reviewing import holds
-from payments.models import BankTransfer
-from tests import factories, steps
+from payments.models import BankTransfer, RefundGrant
+from tests import factories, fakes, steps
 from tests.admin import test_browser as browsing
+from tests.logistics.test_watching import by, scanned
 from tests.merging.test_merging import allocated
+from tests.returns.world import ask, install, line_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 browser = browsing.browser
@@ -183,3 +188,61 @@ def test_a_draft_outlives_the_page_and_a_failed_send_until_the_server_took_it(de
     desk.page.goto(address)
     desk.page.wait_for_selector(".oms-head-number")
     assert desk.page.query_selector(".oms-draft") is None
+
+
+def test_a_part_of_the_money_is_refunded(desk: Desk) -> None:
+    shop = factories.make_shop()
+    install()
+    order = shop.place_order((shop.sku, 1, "60.00"))
+    steps.pay(order)
+    desk.find(order)
+    desk.click(f"a[href*='/of/{order.pk}/']")
+    desk.page.select_option("[name=reason]", "late")
+    desk.page.fill("[name=amount]", "5.00")
+    desk.page.fill("[name=note]", "包装破损，补偿")
+    desk.click("button[name=preview]")
+    desk.click("button[name=confirm]")
+    desk.page.wait_for_selector(".oms-head-number")
+    assert RefundGrant.objects.get().granted_amount == 5
+    assert desk.clicks <= 4
+
+
+def test_a_parcel_that_stalls_is_urged(desk: Desk) -> None:
+    shop = factories.make_shop()
+    parcel = by("ZTO", steps.shipped(shop.place_order(payment_method="cod")))
+    scanned(parcel, "collected", "in_transit", hours_ago=25)
+    factories.run(alerting.run)
+    desk.click("a[href='/admin/common/ticket/']")
+    desk.click(".oms-pane a[href*='/logistics/alertgroup/']")
+    carrier = fakes.FakeCarrier()
+    with fakes.carrier(carrier):
+        desk.click("form[action$='/urge-there/'] button")
+        desk.page.wait_for_selector("text=尚未答复: 1")
+        factories.run(urging_there.run)
+    assert [one.waybill for one in carrier.urged] == [parcel.waybill_number]
+    assert Urging.objects.get().by == "boss"
+    assert Ticket.objects.get().events.filter(kind="noted").count() == 1
+    assert desk.clicks <= 4
+
+
+def test_a_return_is_approved_received_and_inspected(desk: Desk) -> None:
+    shop = factories.make_shop()
+    install()
+    order = shop.place_order((shop.sku, 2, "60.00"))
+    steps.pay(order)
+    steps.scan(steps.shipped(order), "collected", "signed")
+    row = ask(order, {1: 2})
+    desk.find(order)
+    desk.click(f"a[href='/admin/orders/returnrequest/{row.pk}/change/']")
+    desk.click("form[action$='/approve/'] button")
+    desk.click("form[action$='/receive/'] button")
+    line = line_of(order)
+    desk.page.wait_for_selector(f"[name=found_{line.pk}_good]")
+    desk.page.fill(f"[name=found_{line.pk}_good]", "1")
+    desk.page.fill(f"[name=found_{line.pk}_damaged]", "1")
+    desk.click("text=提交验货结果")
+    desk.click("text=按此退款")
+    desk.page.wait_for_load_state()
+    assert ReturnRequest.objects.get().state == "closed"
+    assert RefundGrant.objects.get().granted_amount == 120
+    assert desk.clicks <= 6

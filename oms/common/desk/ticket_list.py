@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
@@ -138,8 +138,11 @@ def causes(rows: QuerySet[Ticket], request: HttpRequest) -> list[dict[str, Any]]
     One statement."""
     if request.GET.get("which") == CLOSED:
         return []
-    among = rows.order_by().values("pk")[:MOST_COUNTED]
-    counted = Ticket.objects.filter(pk__in=among).order_by().values_list("kind", "reason").annotate(count=Count("pk"))
+    # As SQL: of what is cut off after so many rows Django counts no groups.
+    listed, values = rows.order_by().values("kind", "reason")[:MOST_COUNTED].query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT kind, reason, count(*) FROM ({listed}) AS listed GROUP BY kind, reason", values)
+        counted = cursor.fetchall()
     found = sorted(counted, key=lambda row: (-row[2], row[0], row[1]))[:MOST_CAUSES]
     if len(found) < 2 and not request.GET.get("reason"):
         return []
