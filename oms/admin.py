@@ -35,9 +35,11 @@ class OmsAdminSite(GuardedSite):
 
     def get_urls(self) -> list[Any]:
         """With the pages that are no list of a model."""
-        from oms.boards import pages  # it reads the models, which are not ready when this site is made
+        # They read the models, which are not ready when this site is made.
+        from oms.boards import pages
+        from oms.common.desk import list_tools
 
-        return [*pages.urls(self), *super().get_urls()]
+        return [*pages.urls(self), *list_tools.urls(self), *super().get_urls()]
 
     def first_page(self, request: HttpRequest) -> str:
         """Where the day of the person's role begins."""

@@ -21,6 +21,7 @@ from unfold.decorators import display
 
 from inventory.models import StockHold
 from oms import empty_lists
+from oms.common.desk import list_tools
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.logging_in import GuardedSite, LogInForm
 from oms.common.templatetags.staff import state_badge, yuan
@@ -112,7 +113,8 @@ class MerchantSite(GuardedSite):
 
     def get_urls(self) -> list[Any]:
         """With those of pages that are of no model."""
-        return [address for of_module in self.more_urls for address in of_module()] + super().get_urls()
+        of_modules = [address for of_module in self.more_urls for address in of_module()]
+        return [*of_modules, *list_tools.urls(self), *super().get_urls()]
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """There is no search over everything here."""

@@ -118,7 +118,7 @@ def _pages() -> dict[str, str]:
         "phone_tail": middle.recipient_phone[-4:],
         "name": middle.recipient_name,
         "buyer": middle.buyer_reference,
-        "waybill_tail": waybill[-6:],
+        "waybill_tail": str(waybill)[-6:],
         "address": f"朝阳区 {middle.recipient_address}",
         "goods": middle.lines.get().sku.name,
         "nothing": "没有这样的东西",

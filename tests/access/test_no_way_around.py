@@ -22,10 +22,11 @@ from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
-# For all staff: log-in, what searches only what one may see, the jobs that one has started oneself.
+# For all staff: log-in, what searches only what one may see, the jobs that one has started oneself, what one keeps for
+# a list that one may see (tests/admin/test_list_tools.py).
 FOR_ALL_STAFF = re.compile(
     r"index|login|logout|password_change(_done)?|autocomplete|jsi18n|view_on_site|app_list|search|second_factor"
-    r"|common_job_.*"
+    r"|common_job_.*|list_(views|view_gone|columns)"
 )
 # The right that an address asks for, where it is not that of a list, of an export or of a RowAction.
 RIGHTS = {
@@ -47,8 +48,6 @@ RIGHTS = {
     "common_ticket_next": "common.work_ticket",
     "common_ticket_pane": "common.view_ticket",
     "common_ticket_changes": "common.view_ticket",
-    "common_ticket_save_view": "common.view_ticket",
-    "common_ticket_delete_view": "common.view_ticket",
     "common_ticket_retry": "common.view_ticket",  # beside that, what the ticket's row says
     "merchants_merchantapplication_document": "merchants.view_merchantapplication",
     "merchants_apicredential_add_secret": "merchants.change_apicredential",

@@ -39,10 +39,10 @@ from logistics.models import (
 from oms.checking import running as checking
 from oms.checking.known import BY_NAME
 from oms.common import outbound
-from oms.common.desk.lists import KeysetAdmin
+from oms.common.desk.lists import KeysetAdmin, page_of
 from oms.common.errors import FieldError
 from oms.common.files import exporting
-from oms.common.models import Connection, TicketTarget
+from oms.common.models import Connection, ListColumns, TicketTarget
 from oms.common.secrecy import seal
 from oms.common.work import clock, jobs, schedule
 from oms.management.commands.drain import drain
@@ -322,7 +322,13 @@ def test_a_list_whose_rows_can_be_ticked_has_its_bar_of_actions(standing_world: 
 def test_no_list_asks_for_more_with_more_rows(
     standing_world: None, boss: Client, statements: Callable[[Client, str], int]
 ) -> None:
+    """With all the columns that may be chosen, each of which is then shown."""
     lists = [reverse(f"admin:{m._meta.app_label}_{m._meta.model_name}_changelist") for m in models()]
+    request = boss.get("/admin/").wsgi_request
+    for model_admin in admin.site._registry.values():
+        if isinstance(model_admin, KeysetAdmin):
+            names = [column["name"] for column in model_admin.offered_columns(request)]
+            ListColumns.objects.create(owner_id=request.user.pk, page=page_of(model_admin), columns=names)
     counted = []
     # Twice: the first rows may be the first of their kind.
     for _ in range(2):

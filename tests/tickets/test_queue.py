@@ -184,10 +184,13 @@ def test_beside_the_list_stands_the_order_with_the_holds_that_may_be_released(
 
 @pytest.mark.django_db
 def test_views_are_kept_for_oneself_or_a_team_and_forgotten(clerk: Client, boss: Client) -> None:
-    clerk.post(f"{LIST}views/?kind=complaint&owner=mine", {"title": "My complaints"})
-    clerk.post(f"{LIST}views/?kind=complaint&owner=nobody", {"title": "My complaints"})
-    assert clerk.post(f"{LIST}views/?which=overdue", {"title": "Late", "team": "service"}).status_code == 403
-    boss.post(f"{LIST}views/?which=overdue", {"title": "Late", "team": "service"})
+    clerk.post("/admin/lists/common_ticket/views/?kind=complaint&owner=mine", {"title": "My complaints"})
+    clerk.post("/admin/lists/common_ticket/views/?kind=complaint&owner=nobody", {"title": "My complaints"})
+    assert (
+        clerk.post("/admin/lists/common_ticket/views/?which=overdue", {"title": "Late", "team": "service"}).status_code
+        == 403
+    )
+    boss.post("/admin/lists/common_ticket/views/?which=overdue", {"title": "Late", "team": "service"})
 
     mine, team = SavedView.objects.order_by("pk")
     assert (mine.query, mine.owner.username, team.owner, team.team) == (
@@ -196,17 +199,17 @@ def test_views_are_kept_for_oneself_or_a_team_and_forgotten(clerk: Client, boss:
         None,
         "service",
     )
-    shown = {view["row"].title: view for view in clerk.get(f"{LIST}?which=overdue").context["saved_views"]}
+    shown = {view["row"].title: view for view in clerk.get(f"{LIST}?which=overdue").context["tools"]["views"]}
     assert {title: (view["is_active"], view["may_delete"]) for title, view in shown.items()} == {
         "My complaints": (False, True),
         "Late": (True, False),
     }
     assert "My complaints" not in boss.get(LIST).content.decode()
 
-    assert clerk.post(f"{LIST}views/{team.pk}/delete/").status_code == 404
-    assert boss.post(f"{LIST}views/{mine.pk}/delete/").status_code == 404
-    clerk.post(f"{LIST}views/{mine.pk}/delete/")
-    boss.post(f"{LIST}views/{team.pk}/delete/")
+    assert clerk.post(f"/admin/lists/views/{team.pk}/delete/").status_code == 404
+    assert boss.post(f"/admin/lists/views/{mine.pk}/delete/").status_code == 404
+    clerk.post(f"/admin/lists/views/{mine.pk}/delete/")
+    boss.post(f"/admin/lists/views/{team.pk}/delete/")
     assert not SavedView.objects.exists()
 
 

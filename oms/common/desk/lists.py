@@ -9,15 +9,17 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.utils import label_for_field
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import models
 from django.db.models import BooleanField, Count, F, Func, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
@@ -25,7 +27,7 @@ from unfold.decorators import display
 
 from oms.common.desk.counting import COUNT_CAP, first_id_since
 from oms.common.desk.keyset import KeysetChangeList, PagingByKey
-from oms.common.models import QUEUE_COLUMNS, Ticket, WorkItem
+from oms.common.models import QUEUE_COLUMNS, ListColumns, Ticket, WorkItem
 from oms.common.templatetags.staff import badge, state_badge
 
 # Columns that only the machinery reads.
@@ -41,6 +43,16 @@ ADDED_FILTERS: dict[str, Any] = {}
 def staff_actor_name(request: HttpRequest) -> str:
     """The name under which the timeline remembers the person who is logged in."""
     return request.user.get_username()
+
+
+def page_of(model_admin: Any) -> str:
+    """The name under which people keep what they chose for a list."""
+    opts = model_admin.opts
+    return f"{opts.app_label}_{opts.model_name}"
+
+
+# Columns of these kinds may be shown in a list besides its own: they name nobody, and cost nothing to show.
+_PLAIN = (models.DateField, models.DecimalField, models.IntegerField, models.BooleanField)
 
 
 class KeysetAdmin(ModelAdmin):
@@ -70,6 +82,57 @@ class KeysetAdmin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
         """Lists page by key."""
         return KeysetChangeList
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        """The list's columns, or those that the person chose of the offered ones."""
+        names = list(super().get_list_display(request))
+        chosen = self._chosen_columns(request)
+        if not chosen:
+            return names
+        fixed = {names[0], *self.list_editable}
+        return [name for name in (*names, *self._more_columns(names)) if name in fixed or name in chosen]
+
+    def offered_columns(self, request: HttpRequest) -> list[dict[str, Any]]:
+        """What may be chosen: the list's own columns, and dates, numbers and codes of its rows. Each with its name, its
+        words, whether it is shown, and whether it must be. None where a list has rows of its own kind."""
+        names = list(super().get_list_display(request))
+        if len(names) < 2 or not all(isinstance(name, str) for name in names):
+            return []
+        shown, fixed = set(self.get_list_display(request)), {names[0], *self.list_editable}
+        return [
+            {
+                "name": name,
+                "text": capfirst(str(label_for_field(name, self.model, self))),
+                "is_shown": name in shown,
+                "is_fixed": name in fixed,
+            }
+            for name in (*names, *self._more_columns(names))
+        ]
+
+    def _more_columns(self, names: Sequence[Any]) -> list[str]:
+        """Columns of the rows that the list does not show, by themselves or in words. Merchants see what their lists
+        show."""
+        if self.admin_site.name != "admin":
+            return []
+        in_words = {name.rpartition("_")[0] for name in names} | {
+            name for name, method in self.shown_by.items() if method in names
+        }
+        skipped = {*names, *in_words, *_INTERNAL, *_LAST}
+        return [
+            self.shown_by.get(field.name, field.name)
+            for field in self.model._meta.concrete_fields
+            if field.name not in skipped
+            and (isinstance(field, _PLAIN) or (isinstance(field, models.CharField) and field.choices))
+        ]
+
+    def _chosen_columns(self, request: HttpRequest) -> set[str]:
+        """Those that the person chose. One statement a request; none for who is not logged in."""
+        kept: dict[str, set[str]] = request.__dict__.setdefault("_oms_columns", {})
+        page = page_of(self)
+        if page not in kept:
+            rows = ListColumns.objects.filter(owner=request.user.pk, page=page) if request.user.pk else []
+            kept[page] = {name for row in rows for name in row.columns}
+        return kept[page]
 
     def get_list_display_links(self, request: HttpRequest, list_display: Sequence[Any]) -> Sequence[Any] | None:
         """The first column leads to the row, unless it is a link to something else: there are no links within links."""

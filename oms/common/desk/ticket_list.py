@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -138,8 +139,11 @@ def causes(rows: QuerySet[Ticket], request: HttpRequest) -> list[dict[str, Any]]
     One statement."""
     if request.GET.get("which") == CLOSED:
         return []
-    # As SQL: of what is cut off after so many rows Django counts no groups.
-    listed, values = rows.order_by().values("kind", "reason")[:MOST_COUNTED].query.sql_with_params()
+    try:
+        # As SQL: of what is cut off after so many rows Django counts no groups.
+        listed, values = rows.order_by().values("kind", "reason")[:MOST_COUNTED].query.sql_with_params()
+    except EmptyResultSet:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT kind, reason, count(*) FROM ({listed}) AS listed GROUP BY kind, reason", values)
         counted = cursor.fetchall()

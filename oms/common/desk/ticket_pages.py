@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import action
 
 from oms.common import stuck, ticketing, tickets
-from oms.common.desk import ticket_queue
+from oms.common.desk import list_tools, ticket_queue
 from oms.common.desk.acting import tell_errors
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.desk.ticket_actions import ACTIONS, ASSIGN, VIEW, WORK, ResultForm, TicketAction, workers
@@ -66,10 +66,8 @@ class TicketAdmin(KeysetAdmin):
         query = request.GET.urlencode()
         context = {
             "queue_tabs": tabs(request) if may_view else [],
-            "saved_views": ticket_queue.views_of(request.user, query) if may_view else [],
-            "save_form": ticket_queue.SaveForm(auto_id="view-%s"),
+            "tools": list_tools.tools_of(request, self) if may_view else None,
             "may_work": request.user.has_perm(WORK),
-            "may_assign": request.user.has_perm(ASSIGN),
             "query": query,
         }
         response = super().changelist_view(request, {**context, **(extra_context or {})})
@@ -106,8 +104,6 @@ class TicketAdmin(KeysetAdmin):
             path("next/", wrap(self.next_view), name="common_ticket_next"),
             path("changes/", wrap(self.changes_view), name="common_ticket_changes"),
             path("<int:ticket_id>/pane/", wrap(self.pane_view), name="common_ticket_pane"),
-            path("views/", wrap(ticket_queue.save_view), name="common_ticket_save_view"),
-            path("views/<int:view_id>/delete/", wrap(ticket_queue.delete_view), name="common_ticket_delete_view"),
         ]
         return queue + own + super().get_urls()
 

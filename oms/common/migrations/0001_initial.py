@@ -319,6 +319,22 @@ class Migration(FirstMigration):
             },
         ),
         migrations.CreateModel(
+            name='ListColumns',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('page', models.CharField(max_length=60, verbose_name='page')),
+                ('columns', models.JSONField(default=list, verbose_name='columns')),
+                ('owner', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='owner')),
+            ],
+            options={
+                'verbose_name': 'columns of a list',
+                'verbose_name_plural': 'columns of lists',
+                'ordering': ['id'],
+                'default_permissions': (),
+                'constraints': [models.UniqueConstraint(fields=('owner', 'page'), name='list_columns_of_a_person_are_kept_once')],
+            },
+        ),
+        migrations.CreateModel(
             name='SavedView',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -1,4 +1,5 @@
-"""What staff keep for themselves and each other at their queues: saved views, target times, when they last looked."""
+"""What people keep for themselves and each other at their lists: saved views, columns, target times, when they last
+looked."""
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -54,6 +55,28 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class ListColumns(models.Model):
+    """Which columns of a list (`page` as of a `SavedView`) a person chose, by their names, in the list's order."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("owner"), on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    page = models.CharField(_("page"), max_length=60)
+    columns = models.JSONField(_("columns"), default=list)
+
+    class Meta:
+        verbose_name = _("columns of a list")
+        verbose_name_plural = _("columns of lists")
+        ordering = ["id"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "page"], name="list_columns_of_a_person_are_kept_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.page
 
 
 class TicketTarget(models.Model):
