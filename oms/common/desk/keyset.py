@@ -12,6 +12,8 @@ from unfold.views import ChangeList
 from oms.common.desk.counting import count_label
 
 OLDER, NEWER = "older", "newer"
+# The order that was asked for, where it is not the list's own.
+SORT = "sort"
 
 
 class PagingByKey(Paginator):
@@ -50,6 +52,7 @@ class KeysetChangeList(ChangeList):
     """
 
     older_query: str | None
+    is_by_age: bool
     newer_query: str | None
     count_label: str
 
@@ -62,6 +65,12 @@ class KeysetChangeList(ChangeList):
             if value.isascii() and value.isdigit() and len(value) < 19:
                 self.cursors[name] = int(value)
         return super().get_queryset(request, exclude_parameters)
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        """The filters: the order is none, but stays in links to them."""
+        found = super().get_filters_params(params)
+        found.pop(SORT, None)
+        return found
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
         """Always the list's own order: only that has an index to page by."""
@@ -86,6 +95,7 @@ class KeysetChangeList(ChangeList):
         has_older = cursor is not None if going_up else has_more
         self.newer_query = self.get_query_string({NEWER: page[0].pk}) if page and has_newer else None
         self.older_query = self.get_query_string({OLDER: page[-1].pk}) if page and has_older else None
+        self.is_by_age = tuple(keyset) == ("-id",)
         self.first_query = self.get_query_string() if self.cursors else None
         self.count_label = count_label(self.queryset)
 

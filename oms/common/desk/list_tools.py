@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from oms.common.desk import acting
+from oms.common.desk.keyset import NEWER, OLDER, SORT
 from oms.common.desk.lists import KeysetAdmin, page_of
 from oms.common.models import ListColumns, SavedView, Team
 
@@ -51,6 +52,7 @@ def tools_of(request: HttpRequest, model_admin: KeysetAdmin) -> dict[str, Any]:
         "save_address": reverse(f"{site}:list_views", args=[page]),
         "save_form": SaveForm(auto_id="view-%s"),
         "may_keep_for_teams": _may_keep_for_teams(request, site),
+        "sorts": [{**sort, "query": _with_sort(request, sort["name"])} for sort in model_admin.offered_sorts(request)],
         "columns": model_admin.offered_columns(request),
         "columns_address": reverse(f"{site}:list_columns", args=[page]),
     }
@@ -159,6 +161,15 @@ def _address(model_admin: KeysetAdmin, query: str = "") -> str:
 def _filters(request: HttpRequest) -> str:
     """The filters of the list, without the place in it."""
     query = request.GET.copy()
-    for name in ("older", "newer"):
+    for name in (OLDER, NEWER):
         query.pop(name, None)
     return query.urlencode()
+
+
+def _with_sort(request: HttpRequest, name: str) -> str:
+    query = request.GET.copy()
+    for gone in (OLDER, NEWER, SORT):
+        query.pop(gone, None)
+    if name:
+        query[SORT] = name
+    return f"?{query.urlencode()}"

@@ -12,7 +12,6 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import label_for_field
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db import models
 from django.db.models import BooleanField, Count, F, Func, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -26,15 +25,10 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.decorators import display
 
 from oms.common.desk.counting import COUNT_CAP, first_id_since
-from oms.common.desk.keyset import KeysetChangeList, PagingByKey
-from oms.common.models import QUEUE_COLUMNS, ListColumns, Ticket, WorkItem
+from oms.common.desk.keyset import SORT, KeysetChangeList, PagingByKey
+from oms.common.desk.list_choices import INTERNAL, LAST, more_columns, sort_words, sorts_of
+from oms.common.models import ListColumns, Ticket, WorkItem
 from oms.common.templatetags.staff import badge, state_badge
-
-# Columns that only the machinery reads.
-_INTERNAL = frozenset({"id", "lease_until", "lease_token", "moved_from", "address_key", "token_hash"})
-# Columns of a row's place in its queue; they come after what the row is about.
-_LAST = QUEUE_COLUMNS | {"assigned_to", "version", "expected_event", "next_event_due"}
-
 
 # Filters that apps add to the staff's lists of a model, by its label.
 ADDED_FILTERS: dict[str, Any] = {}
@@ -49,10 +43,6 @@ def page_of(model_admin: Any) -> str:
     """The name under which people keep what they chose for a list."""
     opts = model_admin.opts
     return f"{opts.app_label}_{opts.model_name}"
-
-
-# Columns of these kinds may be shown in a list besides its own: they name nobody, and cost nothing to show.
-_PLAIN = (models.DateField, models.DecimalField, models.IntegerField, models.BooleanField)
 
 
 class KeysetAdmin(ModelAdmin):
@@ -90,7 +80,7 @@ class KeysetAdmin(ModelAdmin):
         if not chosen:
             return names
         fixed = {names[0], *self.list_editable}
-        return [name for name in (*names, *self._more_columns(names)) if name in fixed or name in chosen]
+        return [name for name in (*names, *more_columns(self, names)) if name in fixed or name in chosen]
 
     def offered_columns(self, request: HttpRequest) -> list[dict[str, Any]]:
         """What may be chosen: the list's own columns, and dates, numbers and codes of its rows. Each with its name, its
@@ -106,23 +96,7 @@ class KeysetAdmin(ModelAdmin):
                 "is_shown": name in shown,
                 "is_fixed": name in fixed,
             }
-            for name in (*names, *self._more_columns(names))
-        ]
-
-    def _more_columns(self, names: Sequence[Any]) -> list[str]:
-        """Columns of the rows that the list does not show, by themselves or in words. Merchants see what their lists
-        show."""
-        if self.admin_site.name != "admin":
-            return []
-        in_words = {name.rpartition("_")[0] for name in names} | {
-            name for name, method in self.shown_by.items() if method in names
-        }
-        skipped = {*names, *in_words, *_INTERNAL, *_LAST}
-        return [
-            self.shown_by.get(field.name, field.name)
-            for field in self.model._meta.concrete_fields
-            if field.name not in skipped
-            and (isinstance(field, _PLAIN) or (isinstance(field, models.CharField) and field.choices))
+            for name in (*names, *more_columns(self, names))
         ]
 
     def _chosen_columns(self, request: HttpRequest) -> set[str]:
@@ -151,8 +125,24 @@ class KeysetAdmin(ModelAdmin):
         return self.get_keyset(request)
 
     def get_keyset(self, request: HttpRequest) -> Sequence[str]:
-        """The fields of the list's order; a subclass may choose them by the filters that are set."""
-        return self.keyset
+        """The fields of the list's order: the one that was asked for, where it is one of the list's. A subclass may
+        choose them by the filters that are set."""
+        return sorts_of(self).get(request.GET.get(SORT, ""), self.keyset)
+
+    def offered_sorts(self, request: HttpRequest) -> list[dict[str, Any]]:
+        """The orders that may be asked for, the list's own first: each with its name, its words, and whether it is
+        chosen. Empty where there is but one, or where the list chooses by itself."""
+        if type(self).get_keyset is not KeysetAdmin.get_keyset or not (found := sorts_of(self)):
+            return []
+        chosen = request.GET.get(SORT, "")
+        return [
+            {
+                "name": name,
+                "text": sort_words(self, name),
+                "is_chosen": name == chosen or (not name and chosen not in found),
+            }
+            for name in ("", *found)
+        ]
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> None:
         """A place to read, in one statement each, what the rows of a page show besides their own columns."""
@@ -184,8 +174,8 @@ class KeysetAdmin(ModelAdmin):
         return self._columns()
 
     def _columns(self) -> list[str]:
-        names = [field.name for field in self.model._meta.concrete_fields if field.name not in _INTERNAL]
-        return [self.shown_by.get(name, name) for name in sorted(names, key=lambda name: name in _LAST)]
+        names = [field.name for field in self.model._meta.concrete_fields if field.name not in INTERNAL]
+        return [self.shown_by.get(name, name) for name in sorted(names, key=lambda name: name in LAST)]
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Actions act on the rows ticked on the page, never on "all": nobody can look those over."""
