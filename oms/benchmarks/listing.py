@@ -59,8 +59,8 @@ def run(folder: Path, large: int) -> dict[str, object]:
 
 @dataclass(slots=True)
 class Site:
-    """One of the two databases: its connection, a client logged in to it, the pages' addresses, statements and compressed
-    sizes."""
+    """One of the two databases: its connection, a client logged in to it, and the pages' addresses, statements and
+    compressed sizes."""
 
     connection: BaseDatabaseWrapper
     client: Client

@@ -41,7 +41,7 @@ def sorts_of(model_admin: Any) -> dict[str, tuple[str, ...]]:
     """The orders of a list besides its own, by name, each as the fields that a page is found by: the oldest first where
     the newest are, and by those of its columns that an index has in order."""
     keyset = tuple(model_admin.keyset)
-    found = {OLDEST: ("id",)} if keyset == _NEWEST_FIRST else {}
+    found: dict[str, tuple[str, ...]] = {OLDEST: ("id",)} if keyset == _NEWEST_FIRST else {}
     for name in model_admin.list_display:
         if isinstance(name, str) and name not in (keyset[0], "id") and _is_indexed(model_admin.model, name):
             found[name] = (name, "pk")
