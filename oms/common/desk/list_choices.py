@@ -14,6 +14,8 @@ from oms.common.models import QUEUE_COLUMNS
 INTERNAL = frozenset({"id", "lease_until", "lease_token", "moved_from", "address_key", "token_hash"})
 # Columns of a row's place in its queue; they come after what the row is about.
 LAST = QUEUE_COLUMNS | {"assigned_to", "version", "expected_event", "next_event_due"}
+# Keys of other rows and amounts in fen, which people read by other columns.
+_NOT_FOR_PEOPLE = ("_id", "_key", "_by", "fen")
 # Columns of these kinds name nobody, and cost nothing to show.
 _PLAIN = (models.DateField, models.DecimalField, models.IntegerField, models.BooleanField)
 OLDEST = "oldest"
@@ -33,6 +35,7 @@ def more_columns(model_admin: Any, names: Sequence[Any]) -> list[str]:
         shown_by.get(field.name, field.name)
         for field in model_admin.model._meta.concrete_fields
         if field.name not in skipped
+        and not field.name.endswith(_NOT_FOR_PEOPLE)
         and (isinstance(field, _PLAIN) or (isinstance(field, models.CharField) and field.choices))
     ]
 
