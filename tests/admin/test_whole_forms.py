@@ -32,5 +32,7 @@ def test_no_form_wants_what_its_page_does_not_show(exists: bool) -> None:
             continue
         form = page.get_form(request, row, change=exists)(instance=row)
         shown = flatten_fieldsets(page.get_fieldsets(request, row))
-        hidden += [f"{model.__name__}.{name}" for name, one in form.fields.items() if one.required and name not in shown]
+        hidden += [
+            f"{model.__name__}.{name}" for name, one in form.fields.items() if one.required and name not in shown
+        ]
     assert hidden == []
