@@ -39,8 +39,10 @@ class SeenForm(forms.ModelForm):
         now: Versioned | None = rows.filter(pk=self.instance.pk).first()
         if now is None or now.version == seen:
             return data
-        self.data = self.data.copy()
-        self.data[self.add_prefix("seen_version")] = str(now.version)
+        sent: Any = self.data
+        sent = sent.copy()
+        sent[self.add_prefix("seen_version")] = str(now.version)
+        self.data = sent
         said = [_("Somebody else changed this meanwhile. What you typed is kept: save again to put it in place.")]
         said += [
             _("%(field)s is now: %(value)s")
