@@ -20,7 +20,7 @@ from unfold.decorators import display
 from inventory.models import Warehouse
 from oms.common.desk import acting
 from oms.common.desk.acting import INPUT, RowAction, RowActions, VersionForm
-from oms.common.errors import OmsError
+from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.templatetags.staff import state_badge, when
 from oms.merchant_admin import OwnPages, actor_of, merchant_of, site
 from oms.merchants.models import Merchant
@@ -269,7 +269,10 @@ def inspect_view(request: HttpRequest, row_id: int) -> HttpResponse:
 
     def do(data: dict[str, Any]) -> str:
         told = {"note": data["note"], "files": data["photos"], "version": data["version"], "named": data["serials"]}
-        row = inspecting.inspect(row_id, data["findings"], actor=actor_of(request), **told)
+        try:
+            row = inspecting.inspect(row_id, data["findings"], actor=actor_of(request), **told)
+        except ChangedMeanwhile as refusal:
+            raise showing.with_findings(refusal, data["findings"]) from refusal
         return _("Return %(number)s: %(state)s.") % {"number": row.number, "state": row.get_state_display()}
 
     return _on_page(request, row_id, SHIP, InspectForm, do, _keeps)

@@ -16,10 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from inventory.models import Sku
-from inventory.promising.words import sentence
 from oms.common.desk import acting
 from oms.common.errors import ChangedMeanwhile, OmsError, WrongFields
-from orders.admin import change_parts
+from orders.admin import change_parts, change_words
 from orders.admin.cancelling import changes_since
 from orders.admin.order_page import load
 from orders.admin.staff import staff_actor
@@ -29,10 +28,9 @@ from orders.changing.sets import beyond, drafting, previewing
 from orders.changing.sets.previewing import SetPreview
 from orders.intake import entering
 from orders.intake.bodies import MAX_LINES
-from orders.models import ChangeSet, ChangeSetState, Order
+from orders.models import ChangeSet, ChangeSetState, Order, OrderEvent
 from orders.models.amounts import Bearer
 from orders.models.terms import TitleType
-from orders.telling.story import CHANGED_WORDS, word
 
 RIGHT = "orders.confirm_changeset"
 PRICE_RIGHT = "orders.price_changeset"
@@ -156,7 +154,8 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
         del form.fields[name]
     preview: SetPreview | None = None
     problems: list[str] = []
-    changed: list[str] = []
+    changed = changes_since(order_id, request.POST.get("last_event", ""))
+    theirs: list[str] = []
     lines, parts = _lines(order, posted), change_parts.offered(request, order, posted)
     added = _added(order, posted, parts)
     wish: list[dict[str, Any]] = []
@@ -182,10 +181,11 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
             preview = previewing.preview(order_id, wish, reason=form.cleaned_data["reason"], may_price=may_price)
         except ChangedMeanwhile as refusal:
             problems = [str(refusal)]
-            changed = changes_since(order_id, request.POST.get("last_event", ""))
             order, draft = _load(order_id), drafting.open_set(order_id)
+            lines = _lines(order, posted)
+            theirs = change_words.draft_in_words(order, draft.wish) if draft else []
         except WrongFields as wrong:
-            problems = [error.detail for error in wrong.errors]
+            problems = change_words.wrong_in_words(order, wish, wrong.errors)
         except OmsError as refusal:
             problems = [str(refusal)]
     search = posted.get("search", "")[:100] if posted else ""
@@ -207,10 +207,12 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
         "may_price": may_price,
         "problems": problems,
         "changed": changed,
+        "theirs": theirs,
+        "last_event": OrderEvent.objects.filter(order=order_id).order_by("-pk").values_list("pk", flat=True).first(),
         "preview": preview,
         "promotions": [(one, rule_in_words(one.rule)) for one in preview.promotions] if preview else [],
-        "recipient": _worded(preview) if may_readdress else [],
-        "quote": _quoted(preview, added),
+        "recipient": change_words.fields_changed(preview, with_recipient=may_readdress),
+        "quote": change_words.quoted(preview),
         "told": [
             *change_parts.sentences(wish),
             *(text for one in preview.beyond for text in beyond.sentences(one)),
@@ -319,6 +321,9 @@ def _lines(order: Order, posted: QueryDict | None) -> list[_Line]:
     for row in rows:
         left = row.quantity - gone[row.position]
         typed = given.get(f"units_{row.position}", str(left)).strip()
+        if typed == given.get(f"was_{row.position}"):
+            # Nobody typed that: it stood there, and whatever somebody else made of it meanwhile stays.
+            typed = str(left)
         found.append(_Line(row, left, typed, given.get(f"adjust_{row.position}", "").strip()))
     return found
 
@@ -385,23 +390,3 @@ def _wish(
     if invoice:
         wish.append({"do": "invoice", "invoice": invoice})
     return wish
-
-
-def _worded(preview: SetPreview | None) -> list[tuple[str, str, str]]:
-    changes = preview.recipient.items() if preview else ()
-    return [(word(CHANGED_WORDS, name), old, new) for name, (old, new) in changes if name != "region_code"]
-
-
-def _quoted(preview: SetPreview | None, added: Sequence[_Added]) -> list[dict[str, Any]]:
-    """Where what is added would come from, in words."""
-    if preview is None or preview.quote is None:
-        return []
-    return [
-        {
-            "warehouse": parcel.warehouse,
-            "units": sum(count for _place, count in parcel.contents),
-            "why": sentence(parcel.why.as_json()) if parcel.why else "",
-            "expected_on": parcel.expected_on,
-        }
-        for parcel in preview.quote.parcels
-    ]

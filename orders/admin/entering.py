@@ -22,10 +22,9 @@ from django.utils.translation import gettext_lazy
 from inventory.models import Sku
 from inventory.promising.quoting import Quote
 from inventory.promising.words import sentence
-from oms.common.money import fen_text
 from oms.merchants.models import Channel, Merchant
 from orders.actors import Actor
-from orders.admin.remarks import moment
+from orders.admin.change_words import levels_of
 from orders.admin.staff import staff_actor
 from orders.intake import entering
 from orders.intake.bodies import MAX_LINES
@@ -275,11 +274,7 @@ def _quoted(quote: Quote, order: TypedOrder) -> dict[str, Any]:
             }
             for parcel in quote.parcels
         ],
-        "levels": [
-            (offer.level.name, moment(offer.latest_at), fen_text(offer.freight_fen))
-            for offer in quote.offers
-            if offer.is_possible and offer.carriages
-        ],
+        "levels": levels_of(quote),
         "short": [(names[i], units) for i, units in quote.short],
         "no_cod": sentence(quote.no_cod.as_json()) if quote.no_cod else "",
     }

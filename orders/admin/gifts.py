@@ -14,16 +14,17 @@ from unfold.decorators import display
 
 from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.seen import SeenForm
 from orders.changing import gift_rehearsing, gifts
 from orders.models import GiftGrant, GiftRule
 
 
-class GiftRuleForm(forms.ModelForm):
+class GiftRuleForm(SeenForm):
     """Checks what one field cannot say of another."""
 
     def clean(self) -> dict[str, Any]:
         """Raises ValidationError by field."""
-        data = super().clean() or {}
+        data = super().clean()
         gift = data.get("gift")
         if gift is not None and gift.is_placeholder:
             self.add_error("gift", _("Choose a SKU that there really is."))
@@ -118,6 +119,12 @@ class GiftRuleAdmin(RowActions):
             hint=gettext_lazy("Shows what it would have given; nothing is written."),
         ),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """With the version that was looked at, where somebody may save over it."""
+        (title, first), *rest = super().get_fieldsets(request, obj)
+        seen = ("seen_version",) if obj is not None and self.has_change_permission(request, obj) else ()
+        return [(title, {**first, "fields": (*first["fields"], *seen)}), *rest]
 
     def fitting_actions(self, row: GiftRule) -> list[str]:
         """On or off, and the rehearsal always."""

@@ -127,7 +127,7 @@ def _fact(promise: DeliveryPromise) -> Fact | None:
     """By when a part comes, for the first screen, and whether it may come later."""
     if promise.superseded_at is not None or promise.promised_by is None:
         return None
-    label = _("Promised for %(number)s") % {"number": promise.sub_order.number.rpartition("-")[2]}
+    label = _("Promised for %(number)s") % {"number": promise.sub_order.number.partition("-")[2]}
     tone = _TONES.get(PromiseOutcome(promise.outcome), "muted")
     risk = f" · {promise.get_risk_display()}" if promise.risk else ""
     return Fact(label, f"{moment(promise.promised_by)[:16]}{risk}", "warning" if promise.risk else tone)

@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from oms.common.desk.acting import RowActions
 from oms.common.desk.lists import KeysetAdmin, RowColumns, staff_actor_name
 from oms.common.desk.rule_set_pages import is_open
+from oms.common.desk.seen import SeenForm
 from oms.common.templatetags.staff import badge, state_badge
 from orders.admin import review_rehearsals
 from orders.models import Outcome, ReviewDecision, ReviewList, ReviewRule, ReviewRuleSet
@@ -114,7 +115,7 @@ def stored(node: tree.Node) -> dict[str, Any]:
     raise AssertionError(node)
 
 
-class RuleForm(forms.ModelForm):
+class RuleForm(SeenForm):
     """One rule of a draft; a code that nobody has is refused at its field."""
 
     rule_set = forms.ModelChoiceField(
@@ -140,14 +141,24 @@ class RuleForm(forms.ModelForm):
             *("merchants", "channels", "condition"),
         )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            # A rule stays in its version: its page only shows which one that is, and sends none.
+            del self.fields["rule_set"]
+
+    def words_of(self, row: Any, name: str) -> str:
+        """What the rule has in the field, in words."""
+        return condition_words(row) if name == "condition" else super().words_of(row, name)
+
     def clean(self) -> dict[str, Any]:
         """What the outcome needs, and codes that are there."""
-        data = super().clean() or self.cleaned_data
+        data = super().clean()
         if data.get("outcome") == Outcome.APPROVAL and not data.get("level"):
             self.add_error("level", _("Say which level the approval needs."))
         elif data.get("outcome") != Outcome.APPROVAL:
             data["level"] = 0
-        if not data.get("name") and not self.instance.code:
+        if "name" in data and not data["name"] and not self.instance.code:
             self.add_error("name", _("Give the rule a name."))
         known = Catalogue()
         for field, of in (("merchants", "merchant"), ("channels", "channel")):
@@ -182,8 +193,9 @@ class ReviewRuleAdmin(review_rehearsals.RehearsalPages, RowActions):
         is_form = obj is None or self.has_change_permission(request, obj)
         outcome = (("outcome", "level"), "condition") if is_form else ("outcome_label", "in_words")
         version = "rule_set" if obj is None else "version_link"
+        seen = ("seen_version",) if is_form and obj is not None else ()
         return (
-            (None, {"fields": (version, ("name", "priority", "is_active"), *outcome)}),
+            (None, {"fields": (version, ("name", "priority", "is_active"), *outcome, *seen)}),
             (gettext_lazy("Where and when"), {"fields": (("merchants", "channels"), "valid_from", "valid_until")}),
             (gettext_lazy("Last change"), {"fields": (("changed_at", "changed_by"),)}),
         )

@@ -1,5 +1,6 @@
 """What merchants do to their orders: change the recipient, mark them, leave notes."""
 
+from django.db import transaction
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -11,11 +12,13 @@ from orders.api.examples import ORDER
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.changing import MarksSerializer, NoteSerializer, RecipientChangeSerializer
 from orders.api.serializers.orders import OrderSerializer
-from orders.changing import marking, readdressing
+from orders.changing import marking, readdressing, wishing
 from orders.models import OrderEvent
 from orders.telling import timeline
 
 _NOTE = {"at": "2026-01-02T09:20:00+08:00", "text": "The buyer is at home after 18:00."}
+
+_WISHES = {"carrier": wishing.wish_for_carrier, "warehouse": wishing.wish_for_warehouse}
 
 
 class RecipientView(OrderScopedView):
@@ -52,7 +55,7 @@ class RecipientView(OrderScopedView):
 
 
 class MarksView(OrderScopedView):
-    """The seller's memo, flag and metadata on one order."""
+    """The seller's memo, flag, metadata and wishes on one order."""
 
     scopes = {"PATCH": "orders.write"}
     checks_version = frozenset({"PATCH"})
@@ -60,10 +63,12 @@ class MarksView(OrderScopedView):
 
     @extend_schema(
         operation_id="mark_order",
-        summary="Change the seller's memo, flag or metadata",
+        summary="Change the seller's memo, flag, metadata or wishes",
         description=(
             "Staff see them on the order's page. Possible at any time; what is left out stays. `metadata` is merged:"
-            " keys that are given are set, those given as null removed, the others stay."
+            " keys that are given are set, those given as null removed, the others stay. `carrier` and `warehouse` are"
+            " whom the order wishes for: until it is split, after that 409 `cannot_wish`; the timeline tells them"
+            " (`carrier_wished`, `warehouse_wished`)."
         ),
         tags=["orders"],
         request=MarksSerializer,
@@ -73,8 +78,16 @@ class MarksView(OrderScopedView):
         """Change the marks."""
         version = version_of(request)
         order_id = self.order_id(number)
-        body = read_body(MarksSerializer, request)
-        marking.mark(order_id, **body.validated_data, actor=self.actor, version=version)
+        marks = dict(read_body(MarksSerializer, request).validated_data)
+        wishes = {name: marks.pop(name) for name in _WISHES if name in marks}
+        seen: int | None = version
+        with transaction.atomic():
+            for name, code in wishes.items():
+                _WISHES[name](order_id, code, actor=self.actor, version=seen)
+                # The version that was looked at is that of the first change; the next one comes upon it.
+                seen = None
+            if marks or not wishes:
+                marking.mark(order_id, **marks, actor=self.actor, version=seen)
         return self.order_response(order_id)
 
 

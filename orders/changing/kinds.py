@@ -8,7 +8,7 @@ from orders.telling import story
 CHANGED = event(
     "changed",
     story.tell_changed,
-    ("number", "reason", "units", "before", "after", "freight", "what", "parts"),
+    ("number", "reason", "units", "before", "after", "freight", "appointment", "what", "parts"),
     news={
         "order.changed": "Its goods, amounts or terms were changed: `change` says from what to what.",
         "sub_order.created": "It came to be, for goods that were added to the order.",

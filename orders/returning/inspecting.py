@@ -151,7 +151,12 @@ def _take_more(row: ReturnRequest, line: ReturnLine, units: int) -> None:
         line.save()
         return
     line.quantity = units
-    counting.take_more(line, more)
+    try:
+        counting.take_more(line, more)
+    except counting.NotSoMany as refusal:
+        most = units - more + max(counting.left_of(line.sub_order_line), 0)
+        text = _("%(refusal)s Say of at most %(most)d units what they are, with those that were announced.")
+        raise counting.NotSoMany(text % {"refusal": refusal, "most": most}, attr="lines") from refusal
 
 
 def _write(lines: Mapping[int, ReturnLine], findings: Findings, note: str) -> None:

@@ -7,13 +7,13 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from oms.common.door.api import check_version
-from oms.common.errors import OmsError
+from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
+from orders import kinds
 from orders.actors import Actor
 from orders.kinds import EventKind
 from orders.locking import lock_order
-from orders.models import Exchange, ReturnKind, ReturnLine, ReturnRequest
+from orders.models import Exchange, OrderEvent, ReturnKind, ReturnLine, ReturnRequest
 from orders.telling import timeline
 
 # The stage above that follows exchanges.
@@ -32,9 +32,17 @@ def lock_return(return_id: int, *, version: int | None = None) -> ReturnRequest:
     lock_order(ReturnRequest.objects.values_list("order_id", flat=True).get(pk=return_id))
     rows = ReturnRequest.objects.select_related("reason", "sub_order__warehouse", "sub_order__merchant", "warehouse")
     row = rows.select_for_update(no_key=True, of=("self",)).get(pk=return_id)
-    if version is not None:
-        check_version(row, version)
+    if version is not None and row.version != version:
+        raise ChangedMeanwhile(_what_happened(row))
     return row
+
+
+def _what_happened(row: ReturnRequest) -> str:
+    """What somebody else did to the return last, for who looked at it before that."""
+    event = OrderEvent.objects.filter(order_id=row.order_id, data__number=row.number).order_by("-pk").first()
+    said = kinds.tell(event) if event else row.get_state_display()
+    text = _("Somebody else changed this meanwhile: %(what)s Look at it again, and repeat if need be.")
+    return text % {"what": said}
 
 
 def lines_of(row: ReturnRequest) -> list[ReturnLine]:

@@ -161,6 +161,12 @@ def tell_changed(data: Data) -> str:
     shown += units
     if freight:
         shown.append(gettext("freight ¥%(before)s → ¥%(after)s") % {"before": freight[0], "after": freight[1]})
+    if window := data.get("appointment"):
+        moments = [parse_datetime(str(at or "")) for at in window]
+        told = [date_format(localtime(at), "SHORT_DATETIME_FORMAT") if at else "…" for at in moments]
+        old, new = (" – ".join(told[i : i + 2]) if any(moments[i : i + 2]) else "–" for i in (0, 2))
+        values = {"before": old, "after": new}
+        shown.append(gettext("delivery %(before)s → %(after)s") % values)
     sentence = gettext("The order was changed (%(reason)s): %(changes)s. Owed: ¥%(before)s → ¥%(after)s.")
     return fill(sentence, {**data, "changes": shown})
 

@@ -15,6 +15,7 @@ from unfold.decorators import display
 from oms.common.desk import acting
 from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import KeysetAdmin, MomentDayFilter, NeedsPersonFilter, RowColumns
+from oms.common.errors import ChangedMeanwhile
 from oms.common.templatetags.staff import state_badge, when
 from orders import actors
 from orders.admin.actions import posted
@@ -312,15 +313,18 @@ def inspect_view(request: HttpRequest, row_id: int) -> HttpResponse:
     """Say of each unit what it was found to be."""
 
     def do(data: dict[str, Any]) -> str:
-        row = inspecting.inspect(
-            row_id,
-            data["findings"],
-            note=data["note"],
-            actor=staff_actor(request),
-            files=data["photos"],
-            version=data["version"],
-            named=data["serials"],
-        )
+        try:
+            row = inspecting.inspect(
+                row_id,
+                data["findings"],
+                note=data["note"],
+                actor=staff_actor(request),
+                files=data["photos"],
+                version=data["version"],
+                named=data["serials"],
+            )
+        except ChangedMeanwhile as refusal:
+            raise showing.with_findings(refusal, data["findings"]) from refusal
         return _("Return %(number)s: %(state)s.") % {"number": row.number, "state": row.get_state_display()}
 
     return _on_page(request, row_id, INSPECT, InspectForm, do)

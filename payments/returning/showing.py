@@ -8,10 +8,11 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from oms.common.errors import OmsError
-from orders.models import Found, MoneyState, ReturnedSerial, ReturnKind, ReturnRequest, ReturnState
+from oms.common.errors import ChangedMeanwhile, OmsError
+from orders.models import Found, MoneyState, ReturnedSerial, ReturnKind, ReturnRequest, ReturnState, SubOrderLine
 from orders.models.return_request import MONEY_DONE
 from orders.returning import serials, tracks
+from orders.returning.inspecting import Findings
 from orders.returning.locking import lines_of
 from orders.returning.terms import Against
 from orders.telling import story
@@ -148,3 +149,16 @@ def context_of(row: ReturnRequest, chosen: Any, *, shows_money: bool = True) -> 
         "why_not": why_not,
         "paid_for": list((paid_for or {}).items()),
     }
+
+
+def with_findings(refusal: ChangedMeanwhile, findings: Findings) -> ChangedMeanwhile:
+    """The refusal of an inspection that somebody else was faster with, with what was said in it: the page that follows
+    has no fields for that any more."""
+    positions = dict(SubOrderLine.objects.filter(pk__in=findings).values_list("pk", "order_line__position"))
+    said = [
+        f"{positions[key]}: {Found(code).label} × {count}"
+        for key, found in findings.items()
+        for code, count in found.items()
+        if count and key in positions
+    ]
+    return ChangedMeanwhile(_("%(refusal)s You had said: %(found)s.") % {"refusal": refusal, "found": ", ".join(said)})

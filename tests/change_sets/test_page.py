@@ -8,12 +8,16 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from orders import kinds
+from orders.actors import Actor
 from orders.changing import charging
-from orders.models import ChangeSet, InvoiceRequest, Order
+from orders.changing.sets import drafting
+from orders.models import ActorKind, ChangeSet, InvoiceRequest, Order
 from payments.taking import links
 from tests import steps
 from tests.admin.conftest import client_of
 from tests.change_sets.helpers import ask_for_balance, change, units
+from tests.promising.conftest import sample  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 RIGHTS = ("view_order", "confirm_changeset", "price_changeset", "readdress_order", "view_personal_data")
@@ -128,6 +132,63 @@ def test_what_is_wrong_is_said(shop, clerk, wrong, told):
     order = paid(shop)
     assert told in clerk.post(address(order), typed(**wrong, do="look")).content.decode()
     assert not ChangeSet.objects.exists()
+
+
+def test_units_that_nobody_typed_follow_what_another_did_of_them(shop, clerk):
+    order = shop.place_order((shop.sku, 2, "10.00"), (shop.other_sku, 1, "25.50"), freight_amount="0.00")
+    steps.pay(order)
+    page = clerk.get(address(order)).content.decode()
+    shown = {**hidden(page), "was_1": "2", "was_2": "1"}
+    assert all(f'name="{name}" value="{value}"' in page for name, value in shown.items() if name != "set_version")
+    change(order, units(1, 1))
+    form = typed(units_2="1", adjustment="-1.00", **shown, do="look")
+    page = clerk.post(address(order), form).content.decode()
+    # The unit that is gone does not come back because the page, which was opened before, had it.
+    assert "¥35.50 → ¥34.50" in page
+    assert 'name="was_1" value="1"' in page
+    assert "What happened meanwhile" in page
+    assert "2 → 1" in page[page.index('id="changed"') :]
+
+
+def test_of_two_drafts_the_second_sees_what_the_first_wants(shop, clerk):
+    order = paid(shop)
+    want = [units(1, 1), {"do": "freight", "amount": "2.00"}, {"do": "recipient", "address": "长安街2号"}]
+    actor = Actor(ActorKind.STAFF, "wang")
+    drafting.save(order.pk, want, reason="one is enough", actor=actor)
+    page = clerk.post(address(order), typed(adjustment="-1.00", do="save")).content.decode()
+    assert "What wang wants" in page
+    assert f"{shop.sku.code}: 1 units" in page
+    assert "Freight ¥2.00" in page
+    assert "Another address" in page
+    assert "长安街2号" not in page
+    assert 'value="-1.00"' in page
+    assert ChangeSet.objects.get().reason == "one is enough"
+
+
+def test_a_delivery_time_is_shown_before_and_told_afterwards(shop, clerk):
+    order = paid(shop)
+    window = {"delivery_from": "2027-01-02T09:00", "delivery_until": "2027-01-02T12:00"}
+    page = clerk.post(address(order), typed(**window, do="look")).content.decode()
+    assert "Delivery wished for" in page
+    assert re.search("<del>–</del> → <ins>[^<]*09:00[^<]* – [^<]*12:00[^<]*</ins>", page)
+    clerk.post(address(order), typed(**window, do="confirm", **hidden(page)))
+    event = order.events.get(kind="changed")
+    assert event.data["appointment"][:2] == [None, None]
+    told = kinds.tell(event)
+    assert "delivery – → " in told
+    assert "09:00" in told or "9 a.m." in told
+
+
+def test_the_promise_of_what_is_added_is_shown(shop, clerk, sample):  # noqa: F811
+    order = paid(shop)
+    form = typed(sku=str(shop.other_sku.pk), quantity="1", price="", do="look")
+    page = clerk.post(address(order), form).content.decode()
+    assert "Promised delivery" in page
+
+
+def test_what_is_wrong_names_the_goods(shop, clerk):
+    page = clerk.post(address(paid(shop)), typed(units_1="-3", do="look")).content.decode()
+    assert f"{shop.sku.code}: Give a whole number of units" in page
 
 
 def test_an_invoice_is_asked_for_with_the_change_by_who_may(shop, clerk):

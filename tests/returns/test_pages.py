@@ -82,6 +82,24 @@ def test_from_the_orders_page_to_the_money(shop, boss):  # noqa: F811
     assert steps.broken_invariants() == []
 
 
+def test_of_two_who_inspect_the_second_learns_what_was_found_and_what_he_had_said(shop, boss):  # noqa: F811
+    row = ask(many(shop, 2), {1: 2})
+    if row.state == "requested":
+        deciding.approve(row.pk, actor=steps.STAFF)
+    came(row)
+    (line,) = row.lines.all()
+    where = reverse("admin:orders_returnrequest_inspect", args=[row.pk])
+    good, missing = (f"found_{line.sub_order_line_id}_{code}" for code in ("good", "missing"))
+    seen = {"version": ReturnRequest.objects.get().version}
+    too_many = boss.post(where, {**seen, good: "3"}, follow=True).content.decode()
+    assert "Say of at most 2 units what they are" in too_many
+    boss.post(where, {**seen, good: "2"})
+    page = boss.post(where, {**seen, good: "1", missing: "1"}, follow=True).content.decode()
+    assert "were inspected: Good 2" in page
+    assert "You had said: 1: Good × 1, 1: Missing × 1." in page
+    assert ReturnRequest.objects.get().state == "inspected"
+
+
 def test_each_right_is_needed(shop):
     order = many(shop, 1)
     row = came(deciding.approve(ask(order, {1: 1}).pk, actor=steps.STAFF))

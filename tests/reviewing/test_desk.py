@@ -11,6 +11,7 @@ from orders.models import Order, OrderTerms, SubOrder
 from orders.reviewing import holds
 from tests import factories, steps
 from tests.admin.conftest import client_of
+from tests.api.calls import change, errors_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 
@@ -123,3 +124,23 @@ def test_after_the_split_it_is_moved_instead(shop, clerk, second):
     part = go_on(order)
     assert "move its sub-orders" in keep(clerk, Order.objects.get(pk=order.pk), warehouse=second.code)
     assert part.warehouse == shop.warehouse
+
+
+def test_a_merchant_wishes_by_the_api_until_the_split(shop, api, second):
+    install_default_carriers()
+    order = held(shop)
+    url, seen = f"/api/v1/orders/{order.number}/marks", Order.objects.get(pk=order.pk).version
+    wish = {"carrier": "SF", "warehouse": second.code, "seller_memo": "call first"}
+
+    unknown = change(api, "patch", url, {"warehouse": "NOWHERE", "flag": 1}, version=seen)
+    wished = change(api, "patch", url, wish, version=seen)
+    stale = change(api, "patch", url, {"warehouse": ""}, version=seen)
+
+    assert errors_of(unknown) == {("warehouse", "refused")}
+    assert (wished.status_code, wished.json()["carrier"], wished.json()["flag"]) == (200, "SF", 0), wished.content
+    assert (stale.status_code, errors_of(stale)) == (409, {(None, "changed_meanwhile")})
+    told = {event["kind"]: event["data"] for event in wished.json()["timeline"]}
+    assert (told["carrier_wished"], told["warehouse_wished"]) == ({"carrier": "SF"}, {"warehouse": second.code})
+    assert go_on(order).warehouse == second
+    late = change(api, "patch", url, {"warehouse": ""}, version=Order.objects.get(pk=order.pk).version)
+    assert (late.status_code, errors_of(late)) == (409, {(None, "cannot_wish")})

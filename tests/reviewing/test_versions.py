@@ -171,9 +171,12 @@ def test_the_pages_show_what_a_draft_changes_and_who_did_what_when(shop, boss):
     assert copied.url == reverse("admin:orders_reviewruleset_change", args=[draft.pk])
     own = draft.rules.get()
     form = {"rule_set": draft.pk, "name": "over", "priority": 10, "outcome": "hold", "is_active": "on"}
+    page = boss.get(reverse("admin:orders_reviewrule_change", args=[own.pk])).content.decode()
+    assert 'name="rule_set"' not in page
+    shown = {name: value for name, value in form.items() if name != "rule_set"} | {"seen_version": own.version}
     saved = boss.post(
         reverse("admin:orders_reviewrule_change", args=[own.pk]),
-        form | {"condition": '{"is": "amount_over", "amount": "20.00"}'},
+        shown | {"condition": '{"is": "amount_over", "amount": "20.00"}'},
     )
     assert saved.url == copied.url
     add = reverse("admin:orders_reviewrule_add") + f"?rule_set={draft.pk}"
@@ -189,6 +192,28 @@ def test_the_pages_show_what_a_draft_changes_and_who_did_what_when(shop, boss):
     assert (draft.state, draft.created_by, draft.activated_by) == ("active", boss_name, boss_name)
     listed = boss.get(reverse("admin:orders_reviewruleset_changelist")).content.decode()
     assert f"Version {version.pk}" in listed
+
+
+def test_of_two_who_change_a_rule_the_second_sees_what_it_says_now_and_keeps_what_he_typed(shop, boss):
+    over("1000.00")
+    boss.post(reverse("admin:orders_reviewruleset_copy", args=[ReviewRuleSet.objects.get().pk]))
+    own = ReviewRuleSet.objects.get(state="draft").rules.get()
+    path = reverse("admin:orders_reviewrule_change", args=[own.pk])
+    form = {"name": "over", "outcome": "hold", "is_active": "on", "seen_version": own.version}
+    boss.post(path, form | {"priority": 7, "condition": '{"is": "amount_over", "amount": "20.00"}'})
+    mine = form | {"priority": 3, "condition": '{"is": "has_remark"}'}
+    page = boss.post(path, mine).content.decode()
+    assert "Priority is now: 7" in page
+    assert "Condition is now: the amount payable is over 20.00 yuan" in page
+    assert "Name is now" not in page
+    assert "Give the rule a name" not in page
+    assert 'value="3"' in page
+    own = ReviewRule.objects.get(pk=own.pk)
+    assert own.priority == 7
+    # Saving again is a decision: the page has the version that he was told of.
+    assert f'name="seen_version" value="{own.version}"' in page
+    boss.post(path, mine | {"seen_version": own.version})
+    assert ReviewRule.objects.get(pk=own.pk).priority == 3
 
 
 def test_each_step_needs_its_right(shop):

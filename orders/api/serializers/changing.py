@@ -81,3 +81,18 @@ class MarksSerializer(serializers.Serializer):
         required=False,
         help_text="Keys to set, or, with null, to remove; the other keys stay. Bounded as of a new order, as a whole.",
     )
+    carrier = LineField(
+        max_length=20,
+        required=False,
+        allow_blank=True,
+        help_text="Code of the carrier that is asked first; empty: none. Before the order is split.",
+    )
+    warehouse = LineField(
+        max_length=40,
+        required=False,
+        allow_blank=True,
+        help_text=(
+            "Code of the warehouse that sends what it has all of, before all rules; empty: none. Yours, or one that"
+            " keeps goods of several merchants. Before the order is split."
+        ),
+    )

@@ -7,6 +7,7 @@ difference is to be paid: a pair of charges that come to nothing says so.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import F, Sum
@@ -98,6 +99,12 @@ def _set_off(order_id: int, owed: Owed, reference: str, actor: Actor) -> None:
         )
         for cause, signed in ((ChargeCause.EDIT, -amount), (ChargeCause.SET_OFF, amount))
     )
+
+
+def appointment_of(order_id: int) -> tuple[datetime | None, datetime | None]:
+    """From when and until when the buyer wants the order."""
+    rows = OrderTerms.objects.filter(order=order_id).values_list("delivery_from", "delivery_until")
+    return rows.first() or (None, None)
 
 
 def _appoint(order_id: int, wanted: Appointment) -> None:

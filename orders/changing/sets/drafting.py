@@ -238,7 +238,7 @@ def _carry_out(order: Order, row: ChangeSet, actions: Sequence[Action], actor: A
     """Do it and tell it, as one event with what was and is."""
     known = set(SubOrder.objects.filter(order=order).values_list("pk", flat=True))
     lines_before = _kept_units(order.pk)
-    freight = order.freight_amount
+    freight, window = order.freight_amount, applying.appointment_of(order.pk)
     owed = applying.apply(order, actions, reason=row.reason, reference=row.number, actor=actor)
     row = ChangeSet.objects.get(pk=row.pk)
     row.carry_out()
@@ -248,6 +248,7 @@ def _carry_out(order: Order, row: ChangeSet, actions: Sequence[Action], actor: A
     after = _kept_units(order.pk)
     new = SubOrder.objects.filter(order=order, parent=None).exclude(pk__in=known).order_by("pk")
     now = Order.objects.only("freight_amount").get(pk=order.pk)
+    window_now = applying.appointment_of(order.pk)
     timeline.record(
         order.pk,
         change_kinds.CHANGED,
@@ -262,6 +263,7 @@ def _carry_out(order: Order, row: ChangeSet, actions: Sequence[Action], actor: A
         before=str(owed.before),
         after=str(owed.after),
         freight=[str(freight), str(now.freight_amount)] if freight != now.freight_amount else [],
+        appointment=[at and at.isoformat() for at in (*window, *window_now)] if window != window_now else [],
         parts=list(new.values_list("number", flat=True)),
         what=sorted({one.name if isinstance(one, Wish) else _NAMES[type(one)] for one in actions}),
     )

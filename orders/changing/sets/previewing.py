@@ -3,6 +3,7 @@ statements for many lines as for few."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -17,7 +18,7 @@ from orders.changing.keeping import Line
 from orders.changing.previewing import PromotionLooked, StockBack, lines_in_short, look, promotions_of
 from orders.changing.sets import drafting
 from orders.changing.sets.actions import Action, Add
-from orders.changing.sets.applying import apply
+from orders.changing.sets.applying import apply, appointment_of
 from orders.changing.sets.beyond import Shown
 from orders.changing.stamping import stamp_of
 from orders.fulfilling.waiting import units_waited_for
@@ -28,6 +29,7 @@ from orders.reviewing import holds
 from orders.telling.timeline import changes_of
 
 _ACTOR = Actor(ActorKind.JOB, "preview")
+Window = tuple[datetime | None, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class LineChanged:
 class SetPreview:
     """What a change would do. Amounts in fen. `to_pay` is asked for first, and nothing is done before it is paid;
     `back` goes back, or need not be paid any more. `recipient` are old and new values by name, `gaps` what would be
-    missing of the address. `asks_door`: the difference is collected with the parcels."""
+    missing of the address. `asks_door`: the difference is collected with the parcels. `appointment` is when the buyer
+    wanted it (from, until) and when then, where that changes."""
 
     stamp: str
     version: int
@@ -74,6 +77,7 @@ class SetPreview:
     gaps: Sequence[str]
     quote: Quote | None
     beyond: Sequence[Shown] = ()
+    appointment: tuple[Window, Window] | None = None
 
     @property
     def back(self) -> int:
@@ -91,11 +95,11 @@ def preview(
     stamp = stamp_of(order, sub_orders)
     last_event = order.events.order_by("-id").values_list("id", flat=True).first() or 0
     actions = drafting.checked(order, sub_orders, wish, may_price=may_price)
-    before, freight_before = look(order_id), order.freight_amount
+    before, freight_before, window = look(order_id), order.freight_amount, appointment_of(order_id)
     undone = transaction.savepoint()
     try:
         owed = apply(order, actions, reason=drafting.reason_of(reason), reference="preview", actor=_ACTOR)
-        after = look(order_id)
+        after, window_then = look(order_id), appointment_of(order_id)
         then = Order.objects.select_related("region").get(pk=order_id)
         told = OrderEvent.objects.filter(order=order_id, pk__gt=last_event, kind=kinds.RECIPIENT_CHANGED.code).first()
         recipient = changes_of(told) if told else {}
@@ -127,6 +131,7 @@ def preview(
         gaps=gaps,
         quote=quote,
         beyond=owed.beyond,
+        appointment=(window, window_then) if window != window_then else None,
     )
 
 
