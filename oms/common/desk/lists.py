@@ -11,6 +11,7 @@ from django import forms
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import IntegrityError
 from django.db.models import BooleanField, Count, F, Func, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -23,8 +24,10 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.decorators import display
 
+from oms.common.desk import saving
 from oms.common.desk.counting import COUNT_CAP, first_id_since
 from oms.common.desk.keyset import KeysetChangeList, PagingByKey
+from oms.common.errors import OmsError
 from oms.common.models import QUEUE_COLUMNS, Ticket, WorkItem
 from oms.common.templatetags.staff import badge, state_badge
 
@@ -32,6 +35,8 @@ from oms.common.templatetags.staff import badge, state_badge
 _INTERNAL = frozenset({"id", "lease_until", "lease_token", "moved_from", "address_key", "token_hash"})
 # Columns of a row's place in its queue; they come after what the row is about.
 _LAST = QUEUE_COLUMNS | {"assigned_to", "version", "expected_event", "next_event_due"}
+# Where a request keeps why its form could not be saved.
+_REFUSED = "oms_saving_refused"
 
 
 # Filters that apps add to the staff's lists of a model, by its label.
@@ -82,6 +87,30 @@ class KeysetAdmin(ModelAdmin):
         """With those that apps add to the staff's lists."""
         added = ADDED_FILTERS.get(self.model._meta.label_lower) if self.admin_site.name == "admin" else None
         return [*super().get_list_filter(request), *([added] if added else [])]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The row's form. What only saving can refuse did nothing, and is said above what was typed."""
+        shown = super().changeform_view
+        try:
+            return shown(request, object_id, form_url, extra_context)
+        except (IntegrityError, OmsError) as error:
+            refusal = saving.refusal_of(error, self.model)
+            if refusal is None or request.method != "POST":
+                raise
+        setattr(request, _REFUSED, refusal)
+        return shown(request, object_id, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form's class; one whose saving was refused says why."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        refusal = getattr(request, _REFUSED, None)
+        return saving.refusing(form, refusal) if refusal else form
 
     def get_ordering(self, request: HttpRequest) -> Sequence[str]:
         """The list's order."""
