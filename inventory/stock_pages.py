@@ -307,7 +307,7 @@ class _Ledger(ReadStock, KeysetAdmin):
         """The order, transfer or return that it is for, linked to its page."""
         one = (movement.demand_kind, movement.demand_id)
         found = getattr(self, "_named", {}).get(one) or demands.shown([one]).get(one)
-        return format_html('<a href="{}">{}</a>', found.url, found.text) if found else "–"
+        return format_html('<a class="oms-link oms-nowrap" href="{}">{}</a>', found.url, found.text) if found else "–"
 
     @display(description=gettext_lazy("actor"))
     def actor_words(self, movement: Any) -> str:
