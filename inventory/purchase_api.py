@@ -27,7 +27,7 @@ _PURCHASE = {
     "version": 1,
     "warehouse": "POP01-WH",
     "supplier": "Dairy Ltd",
-    "expected_on": "2026-12-01",
+    "expected_on": "2027-12-01",
     "state": "open",
     "created_at": "2026-11-26T02:00:00Z",
     "lines": [{"sku": "P1095275", "quantity": 40, "received": 12, "expected_on": None}],
@@ -36,7 +36,7 @@ _NEW = {
     "number": "PO-2026-118",
     "warehouse": "POP01-WH",
     "supplier": "Dairy Ltd",
-    "expected_on": "2026-12-01",
+    "expected_on": "2027-12-01",
     "lines": [{"sku": "P1095275", "quantity": 40}],
 }
 _CAME = {
@@ -103,7 +103,7 @@ class NewPurchaseOrderSerializer(serializers.Serializer):
 
 
 @extend_schema_serializer(
-    examples=[OpenApiExample("From whom and when", {"supplier": "Dairy Ltd", "expected_on": "2026-12-01"})]
+    examples=[OpenApiExample("From whom and when", {"supplier": "Dairy Ltd", "expected_on": "2027-12-01"})]
 )
 class ApprovedPurchaseSerializer(serializers.Serializer):
     """From whom a draft is bought, and when all of it should come."""

@@ -154,7 +154,8 @@ def order(
     """Note what was bought; the same number with the same contents again changes nothing. Of a draft nothing is
     expected before it is approved, and a ticket asks for that.
 
-    Raises WrongFields for rows that cannot be taken, and OtherContents where the number stands for something else.
+    Raises WrongFields for rows that cannot be taken and for days that are over, and OtherContents where the number
+    stands for something else.
     """
     skus = _by_code(merchant, lines)
     if wrong := _problems(skus, lines, warehouse):
@@ -172,6 +173,9 @@ def order(
     )
     contents = sorted((skus[line.sku].pk, line.quantity, line.expected_on) for line in lines)
     if is_new:
+        # Only of what is new: told again another day, it is the same order still.
+        if over := _past_days(expected_on, lines):
+            raise WrongFields(over)
         PurchaseOrderLine.objects.bulk_create(
             [
                 PurchaseOrderLine(order=found, sku_id=sku, quantity=quantity, expected_on=day)
@@ -219,7 +223,15 @@ def _problems(skus: Mapping[str, Sku], lines: Sequence[Bought], warehouse: Wareh
 def past_day(day: date | None, attr: str) -> list[FieldError]:
     """What is wrong with a day on which goods should come, if it is over."""
     is_over = day is not None and day < timezone.localdate()
-    return [FieldError(attr, "invalid", _("The day is over already."))] if is_over else []
+    return [FieldError(attr, "invalid", _("The day is over already: give today or a later one."))] if is_over else []
+
+
+def _past_days(expected_on: date | None, lines: Sequence[Bought]) -> list[FieldError]:
+    days = [
+        ("expected_on", expected_on),
+        *((f"lines.{row}.expected_on", one.expected_on) for row, one in enumerate(lines)),
+    ]
+    return [error for attr, day in days for error in past_day(day, attr)]
 
 
 def unknown_sku(row: int, code: str) -> FieldError:

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
@@ -15,7 +16,7 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from inventory import adjusting, lots, purchasing, transferring
+from inventory import adjusting, demands, lots, purchasing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.filters import found_skus
 from inventory.models import (
@@ -273,9 +274,11 @@ class StockAdmin(ReadStock, RowActions):
         """What happened to it last, in words, with what was there then."""
         moves = list(stock.movements.order_by("-id")[:MOST_MOVEMENTS])
         on_hand, reserved, frozen = stock.on_hand, stock.reserved, stock.frozen
+        named = demands.shown((move.demand_kind, move.demand_id) for move in moves)
         rows = []
         for move in moves:
-            rows.append((move, on_hand, reserved, frozen, ACTORS.word(move.actor) or "–", note_words(move.note)))
+            whom = named.get((move.demand_kind, move.demand_id))
+            rows.append((move, whom, on_hand, reserved, frozen, ACTORS.word(move.actor) or "–", note_words(move.note)))
             on_hand -= move.on_hand_change
             reserved -= move.reserved_change
             frozen -= move.frozen_change
@@ -295,6 +298,17 @@ class _Ledger(ReadStock, KeysetAdmin):
     shown_by: ClassVar[Mapping[str, str]] = {"actor": "actor_words", "note": "note_words"}
     list_filter = (("kind", ChoicesDropdownFilter),)
 
+    def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
+        """What the page's rows are for. One statement a kind of it."""
+        self._named = demands.shown((row.demand_kind, row.demand_id) for row in rows)
+
+    @display(description=pgettext_lazy("stock movement", "for"))
+    def whom(self, movement: Any) -> SafeString | str:
+        """The order, transfer or return that it is for, linked to its page."""
+        one = (movement.demand_kind, movement.demand_id)
+        found = getattr(self, "_named", {}).get(one) or demands.shown([one]).get(one)
+        return format_html('<a class="oms-link oms-nowrap" href="{}">{}</a>', found.url, found.text) if found else "–"
+
     @display(description=gettext_lazy("actor"))
     def actor_words(self, movement: Any) -> str:
         """Who did it: a person by name, others in words."""
@@ -313,7 +327,7 @@ class StockMovementAdmin(_Ledger):
     search_fields = ("stock__sku__code",)
     list_display = (
         *("created_at", "sku_code", "warehouse_code", "kind", "on_hand_change", "reserved_change", "frozen_change"),
-        *("actor_words", "note_words"),
+        *("whom", "actor_words", "note_words"),
     )
     list_select_related = ("stock__sku", "stock__warehouse")
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
+from inventory import purchasing
+from inventory.models import PurchaseOrder
 from logistics.carriers import dispatching, tracking
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Recall, Shipment, WarehouseOrder
@@ -160,6 +162,14 @@ def scan(shipment: Shipment, *states: str) -> None:
     """The carrier reports these states, one minute after the other; they are applied together."""
     carrier_says(shipment, [scan_of(shipment, state, minutes=i) for i, state in enumerate(states)])
     factories.run(tracking.run)
+
+
+def buy(*what: Any, expected_on: date | None, **more: Any) -> PurchaseOrder:
+    """A purchase order (see `purchasing.order`); one whose day is over by now was bought in time."""
+    today = timezone.localdate()
+    order = purchasing.order(*what, expected_on=expected_on and max(expected_on, today), actor="test", **more)
+    PurchaseOrder.objects.filter(pk=order.pk).update(expected_on=expected_on)
+    return order
 
 
 def tickets() -> list[tuple[str, str]]:

@@ -62,6 +62,7 @@ class PurchaseOrder(Versioned):
                 condition=Q(approved_at__isnull=True)
                 | ~Q(supplier="") & Q(expected_on__isnull=False) & ~Q(state=PurchaseState.DRAFT),
                 name="purchase_order_is_approved_with_supplier_and_day",
+                violation_error_message=_("What is bought has a supplier and a day on which it is expected."),
             ),
         ]
 

@@ -173,6 +173,7 @@ class ReplenishmentPolicy(Versioned):
             models.CheckConstraint(
                 condition=~Q(method=LineMethod.FIXED) | Q(basis=LineBasis.GIVEN),
                 name="replenishment_policy_fixed_line_is_given",
+                violation_error_message=_("A fixed alert line is one that is given: enter it."),
             ),
         ]
         indexes = [

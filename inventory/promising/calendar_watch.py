@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import CalendarDay
+from inventory.promising.calendars import gaps_of
 from oms.common import tickets
 from oms.common.models import Team
 from oms.common.tickets import Shown
@@ -21,7 +22,13 @@ CALENDAR_MISSING = tickets.register_kind(
         "calendar_year",
         team=Team.LOGISTICS,
         due_within=timedelta(days=14),
-        reasons={"": _("The calendar has no published holidays of %(year)s; promises into it are provisional.")},
+        reasons={
+            "": _("The calendar has no published holidays of %(year)s; promises into it are provisional."),
+            "gaps": _(
+                "The calendar of %(year)s has gaps: no published holidays in the months %(months)s; promises into it"
+                " are provisional."
+            ),
+        },
         remedies=_("Enter the State Council's notice: the page of the calendar takes it as a file."),
         can_retry=False,
     )
@@ -30,15 +37,20 @@ tickets.register_subject("calendar_year", lambda years: {year: Shown(str(year), 
 
 
 def look(today: date | None = None) -> None:
-    """Open a ticket for this year, and from November on for the next one, where its holidays are not known; close those
-    of years that are."""
+    """Open a ticket for this year, and from November on for the next one, where its holidays are not all known; close
+    those of years that are."""
     today = today or timezone.localdate()
     wanted = {today.year, today.year + 1} if today.month >= ALARMS_FROM_MONTH else {today.year}
-    known = {day.year for day in CalendarDay.objects.exclude(basis=CalendarDay.Basis.ESTIMATE).dates("day", "year")}
-    if not known:
+    published = CalendarDay.objects.filter(kind=CalendarDay.Kind.HOLIDAY).exclude(basis=CalendarDay.Basis.ESTIMATE)
+    gaps = gaps_of(published.values_list("day", flat=True))
+    if not gaps:
         return  # No calendar is kept at all: nothing is promised by one.
-    missing = sorted(wanted - known)
-    tickets.open_tickets(
-        CALENDAR_MISSING, [tickets.Trouble(year, "", {"year": year}) for year in missing], opened_by=_NAME
-    )
-    tickets.close_tickets([CALENDAR_MISSING], sorted(known), closed_by=_NAME)
+    missing = [_trouble(year, gaps.get(year)) for year in sorted(wanted) if gaps.get(year) != []]
+    tickets.open_tickets(CALENDAR_MISSING, missing, opened_by=_NAME)
+    tickets.close_tickets([CALENDAR_MISSING], sorted(year for year in gaps if not gaps[year]), closed_by=_NAME)
+
+
+def _trouble(year: int, months: list[int] | None) -> tickets.Trouble:
+    if months is None:
+        return tickets.Trouble(year, "", {"year": year})
+    return tickets.Trouble(year, "gaps", {"year": year, "months": ", ".join(map(str, months))})

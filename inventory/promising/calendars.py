@@ -1,12 +1,16 @@
 """Days on which people work, without the database."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 # A search for a day on which somebody works ends after so many: then nobody ever does.
 LONGEST_SEARCH_DAYS = 400
 _ONE_DAY = timedelta(days=1)
+# Each published year has public holidays in these months, of each group in one: New Year or the Spring Festival,
+# Qingming, Labour Day and National Day. Those of the moon (Dragon Boat, Mid-Autumn) may fall in others.
+_EACH_YEAR = ((1, 2), (4,), (5,), (10,))
 
 
 class NeverWorks(Exception):
@@ -30,9 +34,18 @@ class Span:
         return self.starts_on <= last and first <= self.ends_on
 
 
+def gaps_of(holidays: Iterable[date]) -> dict[int, list[int]]:
+    """By year in which there are any of these holidays: the months in which they lack, each by its number."""
+    months: defaultdict[int, set[int]] = defaultdict(set)
+    for day in holidays:
+        months[day.year].add(day.month)
+    return {year: [group[0] for group in _EACH_YEAR if not found.intersection(group)] for year, found in months.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Which days are holidays and make-up workdays (调休); `known_years` are those with a plan that is no estimate.
+    """Which days are holidays and make-up workdays (调休); `known_years` are those with a plan that is no
+    estimate and has no gaps.
 
     In a year without any day, weekends are the only days off.
     """

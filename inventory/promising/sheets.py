@@ -14,6 +14,7 @@ from django.db import DataError, IntegrityError, models, transaction
 from django.utils.translation import gettext as _
 
 from inventory.promising.cells import Column, WrongCell
+from oms.common.desk import saving
 from oms.common.errors import FieldError
 
 MOST_ROWS = 5_000
@@ -128,9 +129,10 @@ def _store(sheet: Sheet, right: Sequence[tuple[RowResult, models.Model]], given:
             instance.pk = None
             try:
                 _upsert(sheet, [instance], given)
-            except (IntegrityError, DataError):
+            except (IntegrityError, DataError) as error:
                 result.outcome = Outcome.REFUSED
-                detail = _("The figures of this row do not fit together.")
+                told = saving.refusal_of(error, sheet.model)
+                detail = told or _("The figures of this row do not fit together.")
                 result.errors.append(FieldError(sheet.headers[0], "does_not_fit", detail))
 
 

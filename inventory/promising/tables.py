@@ -27,7 +27,7 @@ from inventory.models import (
     Warehouse,
     WorkSchedule,
 )
-from inventory.promising.calendars import Calendar, Span, longest_fit
+from inventory.promising.calendars import Calendar, Span, gaps_of, longest_fit
 from inventory.promising.freight import GRAMS_OF_A_KG, Rate, Service, Surcharge
 from oms.common.money import to_fen
 
@@ -246,14 +246,13 @@ def load() -> Tables:
 
 def _calendar() -> Calendar:
     days: dict[str, set[date]] = {CalendarDay.Kind.HOLIDAY: set(), CalendarDay.Kind.WORKDAY: set()}
-    known = set()
+    published = []
     for day, kind, basis in CalendarDay.objects.values_list("day", "kind", "basis"):
         days[kind].add(day)
-        if basis != CalendarDay.Basis.ESTIMATE:
-            known.add(day.year)
-    return Calendar(
-        frozenset(days[CalendarDay.Kind.HOLIDAY]), frozenset(days[CalendarDay.Kind.WORKDAY]), frozenset(known)
-    )
+        if kind == CalendarDay.Kind.HOLIDAY and basis != CalendarDay.Basis.ESTIMATE:
+            published.append(day)
+    known = frozenset(year for year, gaps in gaps_of(published).items() if not gaps)
+    return Calendar(frozenset(days[CalendarDay.Kind.HOLIDAY]), frozenset(days[CalendarDay.Kind.WORKDAY]), known)
 
 
 def _level(row: ServiceLevel) -> Level:

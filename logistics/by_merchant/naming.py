@@ -26,7 +26,7 @@ def read(outcomes: Mapping[int, Sequence[Outcome]], lines: Mapping[int, Sequence
     for work_id, rows in outcomes.items():
         ids = {line.sku: line.sku_id for line in lines.get(work_id, ())}
         for one in rows:
-            for sku, serial in ((sku, serial) for sku, told in one.serials.items() for serial in told):
+            for sku, serial in dict.fromkeys((sku, serial) for sku, told in one.serials.items() for serial in told):
                 values = {"serial": serial, "number": elsewhere.get((ids[sku], serial), "")}
                 if named[ids[sku], serial] > 1:
                     one.refuse("serials", "serial_twice", _("%(serial)s is named twice.") % values)

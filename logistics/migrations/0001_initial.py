@@ -331,7 +331,7 @@ class Migration(FirstMigration):
                 'verbose_name': "carriers' word for a scan",
                 'verbose_name_plural': "carriers' words for scans",
                 'ordering': ['protocol', 'code'],
-                'constraints': [models.UniqueConstraint(fields=('protocol', 'code'), name='scan_word_stands_once'), models.CheckConstraint(condition=models.Q(('state', ''), ('state__in', ['collected', 'in_transit', 'out_for_delivery', 'failed_delivery', 'intercepting', 'signed', 'rejected', 'returning', 'returned', 'lost']), _connector='OR'), name='scan_word_state_is_of_a_scan'), models.CheckConstraint(condition=models.Q(('stop', ''), models.Q(('state', 'in_transit'), ('stop', 'branch')), models.Q(('state', 'out_for_delivery'), ('stop', 'locker')), _connector='OR'), name='scan_word_waits_as_its_state_allows')],
+                'constraints': [models.UniqueConstraint(fields=('protocol', 'code'), name='scan_word_stands_once'), models.CheckConstraint(condition=models.Q(('state', ''), ('state__in', ['collected', 'in_transit', 'out_for_delivery', 'failed_delivery', 'intercepting', 'signed', 'rejected', 'returning', 'returned', 'lost']), _connector='OR'), name='scan_word_state_is_of_a_scan'), models.CheckConstraint(condition=models.Q(('stop', ''), models.Q(('state', 'in_transit'), ('stop', 'branch')), models.Q(('state', 'out_for_delivery'), ('stop', 'locker')), _connector='OR'), name='scan_word_waits_as_its_state_allows', violation_error_message='What waits at a branch is on its way, and what waits in a locker is out for delivery.')],
             },
         ),
         migrations.CreateModel(

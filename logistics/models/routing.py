@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
 from inventory.models import Region
@@ -48,7 +49,7 @@ class Outcome(models.TextChoices):
     """What became of a parcel at the door."""
 
     SIGNED = "signed", _("Signed for")
-    REFUSED = "refused", _("Refused")
+    REFUSED = "refused", pgettext_lazy("parcel", "Refused")
     MISSED = "missed", _("Nobody at home")
 
 

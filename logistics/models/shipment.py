@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
 from logistics.models.carrier import Carrier
@@ -25,7 +26,7 @@ class ShipmentState(models.TextChoices):
     FAILED_DELIVERY = "failed_delivery", _("Delivery failed")
     INTERCEPTING = "intercepting", _("Being intercepted")
     SIGNED = "signed", _("Signed for")
-    REJECTED = "rejected", _("Refused")
+    REJECTED = "rejected", pgettext_lazy("parcel", "Refused")
     RETURNING = "returning", _("On its way back")
     RETURNED = "returned", _("Returned")
     LOST = "lost", _("Lost")

@@ -74,6 +74,9 @@ class ScanWord(models.Model):
                 | Q(stop=WaitingPlace.BRANCH, state=ShipmentState.IN_TRANSIT)
                 | Q(stop=WaitingPlace.LOCKER, state=ShipmentState.OUT_FOR_DELIVERY),
                 name="scan_word_waits_as_its_state_allows",
+                violation_error_message=_(
+                    "What waits at a branch is on its way, and what waits in a locker is out for delivery."
+                ),
             ),
         ]
 

@@ -147,7 +147,7 @@ class GuardedSite(UnfoldAdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page has, also what somebody typed before something went wrong."""
-        return {**super().each_context(request), "typed": typed.take(request)}
+        return {**super().each_context(request), "typed_before": typed.take(request)}
 
     def get_sidebar_list(self, request: HttpRequest) -> Any:
         """The menu, drawn: the template that Unfold gives it to only puts it in its place."""

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import action, display
 
@@ -174,7 +174,7 @@ class OwnWorks(OwnPages, RowActions):
             return format_html("{} {}", label, badge(_("To be stopped: answer"), "danger", "pan_tool"))
         return label
 
-    @display(description=gettext_lazy("goods"))
+    @display(description=pgettext_lazy("parcel", "goods"))
     def goods(self, work: WarehouseOrder) -> str:
         """What is in it."""
         return self._of(work).summary

@@ -19,8 +19,10 @@ from inventory.sourcing.versions import VERSIONS
 from oms.common.desk.acting import INPUT, RowAction
 from oms.common.models import Job, JobResult
 from oms.common.money import yuan
+from oms.common.templatetags.staff import grouped
 from oms.common.work import jobs
 from orders.fulfilling import rehearsing
+from orders.models import Order
 
 # So many orders are one step of the job; so many moved ones are shown on the page, the file has all.
 STEP = 200
@@ -71,6 +73,14 @@ def _moved(job: Job, most: int | None = None) -> list[list[str]]:
     ones."""
     rows = JobResult.objects.filter(job=job).order_by("position").values_list("key", "rows")[:most]
     return [[number, *senders] for number, senders in rows]
+
+
+def _linked(moved: list[list[str]], request: HttpRequest) -> list[tuple[str, int | None, str, str]]:
+    """The rows, each with the id of its order, where the person may look at orders."""
+    ids: dict[str, int] = {}
+    if request.user.has_perm("orders.view_order"):
+        ids = dict(Order.objects.filter(number__in=[row[0] for row in moved]).values_list("number", "pk"))
+    return [(number, ids.get(number), before, after) for number, before, after in moved]
 
 
 def _file(moved: list[list[str]]) -> "File[bytes]":
@@ -144,14 +154,14 @@ class RehearsalPages:
             "rule_set": SourcingRuleSet.objects.filter(pk=job.params.get("set")).first(),
             "orders": job.progress.get("orders", 0),
             "rows": _rows(job.progress),
-            "moved": _moved(job, MOST_SHOWN),
+            "moved": _linked(_moved(job, MOST_SHOWN), request),
             "moved_count": moved_count,
             "has_more": moved_count > MOST_SHOWN,
         }
         return TemplateResponse(request, "admin/inventory/rehearsal.html", context)
 
 
-def _rows(told: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+def _rows(told: dict[str, Any]) -> list[tuple[str, str, str]]:
     """What is counted, by the rules in force and by the rehearsed ones."""
     if "in_force" not in told:
         return []
@@ -161,9 +171,9 @@ def _rows(told: dict[str, Any]) -> list[tuple[str, Any, Any]]:
         return f"{100 * figures['in_time'] / figures['dated']:.1f} %" if figures["dated"] else "–"
 
     return [
-        (_("Parcels"), now["parcels"], then["parcels"]),
-        (_("Kilometres"), now["km"], then["km"]),
-        (_("Freight (yuan)"), yuan(now["freight_fen"]), yuan(then["freight_fen"])),
+        (_("Parcels"), grouped(now["parcels"]), grouped(then["parcels"])),
+        (_("Kilometres"), grouped(now["km"]), grouped(then["km"])),
+        (_("Freight (yuan)"), grouped(yuan(now["freight_fen"])), grouped(yuan(then["freight_fen"]))),
         (_("Promise kept"), percent(now), percent(then)),
-        (_("Units short"), now["short_units"], then["short_units"]),
+        (_("Units short"), grouped(now["short_units"]), grouped(then["short_units"])),
     ]

@@ -11,7 +11,11 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from inventory.models import Need, Sort, SourcingRule, SourcingRuleSet, SplitRule, StorageClass, Warehouse
 from inventory.sourcing.versions import VERSIONS
@@ -65,6 +69,7 @@ class RuleForm(forms.ModelForm):
             *("needs", "parcel_km", "max_parcels", "splits_lines", "min_part_value", "on_partial", "on_none"),
             "cancel_after_hours",
         )
+        widgets = {"provinces": UnfoldAdminTextInputWidget, "warehouses": UnfoldAdminTextInputWidget}
 
     def _post_clean(self) -> None:
         """What is wrong with the rule as a whole stands at its name: rows of a stacked inline show no place for it."""
@@ -90,7 +95,8 @@ _RULE_FIELDS = (
     ("position", "name"),
     "storage_classes",
     ("provinces", "min_value", "max_value"),
-    ("warehouses", "kinds"),
+    "warehouses",
+    "kinds",
     "needs",
     ("sort_0", "sort_1", "sort_2"),
     ("parcel_km", "max_parcels"),

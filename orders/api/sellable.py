@@ -14,8 +14,9 @@ from rest_framework.utils.urls import replace_query_param
 from inventory import selling, sharing
 from inventory.models import ChannelShare, Sku
 from inventory.sharing import NewShare, Share, SkuStock
-from oms.common.door.api import NewestFirst, read_body, represent
+from oms.common.door.api import NewestFirst, represent
 from oms.common.door.places import Place, limit_of, start
+from oms.common.door.rows import Checked, as_written, read_rows
 from oms.common.errors import FieldError
 from oms.common.postgresql.horizon import settled_until
 from oms.merchants.models import Channel
@@ -153,18 +154,20 @@ class SharesView(OrderScopedView):
     )
     def post(self, request: Request) -> Response:
         """Say it, row by row."""
-        rows = read_body(NewSharesSerializer, request).validated_data["shares"]
+        body, read = read_rows(NewSharesSerializer, "shares", request)
         channels = dict(Channel.objects.filter(merchant=self.merchant).values_list("code", "pk"))
-        skus = selling.sold_by(self.merchant, {self._place(row) for row in rows if row.get("sku")})
+        named = {self._place(row) for row in read if isinstance(row, dict) and row.get("sku")}
+        skus = selling.sold_by(self.merchant, named)
         wanted: list[NewShare] = []
         results: list[dict[str, Any]] = []
-        for index, row in enumerate(rows):
-            sku = skus.get(self._place(row)) if row.get("sku") else None
-            result = {"index": index, "channel": row["channel"], "sku": row.get("sku"), "status": "changed"}
-            error = self._fault(row, channels, sku)
-            if error:
-                result |= {"status": "refused", "errors": [shown(error)]}
-            else:
+        for index, (row, written) in enumerate(zip(read, body["shares"], strict=True)):
+            named_by = as_written(written, "channel", "sku")
+            result = {"index": index, "channel": named_by["channel"], "sku": named_by["sku"] or None}
+            sku = skus.get(self._place(row)) if isinstance(row, dict) and row.get("sku") else None
+            if errors := self._faults(row, channels, sku):
+                result |= {"status": "refused", "errors": [shown(error) for error in errors]}
+            elif isinstance(row, dict):
+                result["status"] = "changed"
                 share = Share(row["percent"], row["kept_back"], row.get("cap"), row["presale_percent"])
                 wanted.append(NewShare(channels[row["channel"]], sku.pk if sku else None, share))
             results.append(result)
@@ -174,13 +177,15 @@ class SharesView(OrderScopedView):
     def _place(self, row: dict[str, Any]) -> tuple[str, str]:
         return row.get("merchant", self.merchant.code), row["sku"]
 
-    def _fault(self, row: dict[str, Any], channels: dict[str, int], sku: Sku | None) -> FieldError | None:
+    def _faults(self, row: Checked, channels: dict[str, int], sku: Sku | None) -> list[FieldError]:
+        if not isinstance(row, dict):
+            return row
         if row["channel"] not in channels:
             detail = _("Merchant %(merchant)s has no channel %(code)s.")
             values = {"merchant": self.merchant.code, "code": row["channel"]}
-            return FieldError("channel", "unknown_channel", detail % values)
+            return [FieldError("channel", "unknown_channel", detail % values)]
         if row.get("sku") and sku is None:
             merchant, code = self._place(row)
             detail = _("Merchant %(merchant)s sells no SKU %(sku)s.") % {"merchant": merchant, "sku": code}
-            return FieldError("sku", "unknown_sku", detail)
-        return None
+            return [FieldError("sku", "unknown_sku", detail)]
+        return []

@@ -39,12 +39,16 @@ _STOCK = {
     "version": 4,
     "on_hand": 40,
     "reserved": 6,
-    "available": 34,
+    "frozen": 1,
+    "safety_stock": 2,
+    "available": 31,
     "writable": True,
 }
+# Of what stands in the list, results of changes leave this out.
+_NOT_TOLD = ("url", "writable", "frozen", "safety_stock")
 _RESULTS = {
     "results": [
-        {"index": 0, "status": "changed", **{key: _STOCK[key] for key in _STOCK if key not in ("url", "writable")}},
+        {"index": 0, "status": "changed", **{key: _STOCK[key] for key in _STOCK if key not in _NOT_TOLD}},
         {
             "index": 1,
             "sku": "P1095276",
@@ -89,7 +93,10 @@ class InventoryView(OrderScopedView):
     @extend_schema(
         operation_id="list_inventory",
         summary="List stock",
-        description="Units of the merchant's SKUs by warehouse: on hand, reserved for orders, and available.",
+        description=(
+            "Units of the merchant's SKUs by warehouse. Available is what can be promised: on hand, less reserved, less"
+            " frozen, less safety stock."
+        ),
         tags=["inventory"],
         examples=[OpenApiExample("Stock", _STOCK, response_only=True)],
         responses=StockSerializer(many=True),

@@ -117,7 +117,7 @@ def note(
             continue
         part = lines[key].sub_order_line.order_line
         mine = named.get(key, [])
-        for serial in mine:
+        for serial in dict.fromkeys(mine):
             values = {"serial": serial[:MOST_OF_A_SERIAL], "name": part.name, "found": str(Found.WRONG.label)}
             if serial not in sold.get(part.sku_id, ()):
                 text = _("%(serial)s was not sold with this order. A unit that is not of it counts as “%(found)s”.")

@@ -51,10 +51,15 @@ class Change:
 def change_one(
     stock_id: int, on_hand: int | None, change: int | None, version: int | None, note: str, *, actor: Actor
 ) -> Stock:
-    """Set or change the units on hand. Raises as `stocktaking.count_stock` does."""
-    if on_hand is not None:
-        return stocktaking.count_stock(stock_id, on_hand, actor=actor, note=note, version=version)
-    return stocktaking.change_stock(stock_id, change or 0, actor=actor, note=note, version=version)
+    """Set or change the units on hand. Raises as `stocktaking.count_stock` does, naming which of the two is wrong."""
+    try:
+        if on_hand is not None:
+            return stocktaking.count_stock(stock_id, on_hand, actor=actor, note=note, version=version)
+        return stocktaking.change_stock(stock_id, change or 0, actor=actor, note=note, version=version)
+    except OmsError as refusal:
+        if refusal.attr == "counted":
+            refusal.attr = "change" if on_hand is None else "on_hand"
+        raise
 
 
 @transaction.atomic

@@ -91,6 +91,7 @@ class DepositMovement(models.Model):
             models.CheckConstraint(
                 condition=Q(kind__in=GROWS, amount__gt=0) | (~Q(kind__in=GROWS) & Q(amount__lt=0)),
                 name="deposit_movement_goes_the_way_of_its_kind",
+                violation_error_message=_("Money paid in or kept back is above 0, what is taken or paid back below."),
             ),
             models.CheckConstraint(
                 condition=~Q(reason=""),
@@ -100,6 +101,7 @@ class DepositMovement(models.Model):
             models.CheckConstraint(
                 condition=~Q(kind__in=OVER_THE_BANK) | ~Q(document=""),
                 name="deposit_movement_over_the_bank_has_its_serial",
+                violation_error_message=_("Give the bank's serial number of the transfer."),
             ),
         ]
 

@@ -294,9 +294,12 @@ class SettlementRow(TellsChanges):
                     + F("other_amount")
                 ),
                 name="settlement_row_adds_up",
+                violation_error_message=_("The parts of the row do not come to its net amount."),
             ),
             models.CheckConstraint(
-                condition=~Q(kind__in=BY_HAND) | ~Q(reason=""), name="settlement_row_by_hand_has_a_reason"
+                condition=~Q(kind__in=BY_HAND) | ~Q(reason=""),
+                name="settlement_row_by_hand_has_a_reason",
+                violation_error_message=_("Say why the row is entered by hand."),
             ),
         ]
         indexes = [

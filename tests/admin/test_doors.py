@@ -68,7 +68,7 @@ def test_the_api_refuses_it(api, query):
 
 def kept(page: HttpResponse) -> dict[str, Any] | None:
     """What the page has of a form that came to nothing."""
-    return page.context["typed"]
+    return page.context["typed_before"]
 
 
 @pytest.fixture

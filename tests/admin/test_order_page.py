@@ -155,7 +155,7 @@ def test_a_shortage_tells_what_is_on_order_and_when_it_comes(
     for number, after in (("PO-LATE", -1), ("PO-2", 9), ("PO-1", 4), ("PO-OPEN", None), ("PO-3", 30)):
         day = today + timedelta(days=after) if after is not None else None
         bought = [purchasing.Bought(shop.sku.code, 40)]
-        purchasing.order(shop.merchant, number, shop.warehouse, bought, expected_on=day, actor="test")
+        steps.buy(shop.merchant, number, shop.warehouse, bought, expected_on=day)
 
     told = [text for text in remarks(boss, order) if "PO-" in text]
     goods = f"40 of {shop.sku.code}"

@@ -1,5 +1,6 @@
 """The pages of stock: lists and filters, the story of a row, single changes, purchase orders, receipts and counts."""
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -7,10 +8,22 @@ from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from inventory import lots, receiving
-from inventory.models import PurchaseOrder, Receipt, Sku, SkuBarcode, Stock, StockAdjustment, StockCount, StockLot
+from inventory import lots, receiving, transferring
+from inventory.models import (
+    PurchaseOrder,
+    Receipt,
+    Sku,
+    SkuBarcode,
+    Stock,
+    StockAdjustment,
+    StockCount,
+    StockHold,
+    StockLot,
+)
 from inventory.receiving import Arrived
+from inventory.transferring import Moved
 from tests import factories, steps
+from tests.holding import carts
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +63,29 @@ def test_stock_is_found_by_name_and_barcode_and_narrowed_to_what_needs_somebody(
     factories.allocated_order((shop.sku, 101, "1.00"), merchant=shop.merchant)
     assert listed(admin_client, page, short_for_orders="1") == [stock.pk]
     assert listed(admin_client, "admin:inventory_stocklot_changelist", expiring="30") == [expiring.lots.get().pk]
+
+
+def test_the_ledger_names_and_links_what_each_movement_is_for(admin_client, shop):
+    stock = Stock.objects.get(sku=shop.sku)
+    order = factories.allocated_order((shop.sku, 3, "1.00"), merchant=shop.merchant)
+    target = factories.WarehouseFactory(merchant=shop.merchant)
+    moved = transferring.draft(shop.warehouse, target, [Moved(shop.sku, 5)], actor="lin")
+    transferring.approve(moved.pk, actor="lin")
+    assert carts.reserve(factories.client_of(shop.merchant), (shop.sku, 2)).status_code == 201
+    hold = StockHold.objects.get()
+    rows = {
+        order.sub_orders.get().number: reverse("admin:orders_order_change", args=[order.pk]),
+        moved.reference: reverse("admin:inventory_transfer_change", args=[moved.pk]),
+        hold.number: reverse("admin:inventory_stockhold_change", args=[hold.pk]),
+    }
+
+    for page in (
+        reverse("admin:inventory_stock_change", args=[stock.pk]),
+        reverse("admin:inventory_stockmovement_changelist"),
+    ):
+        html = texts(admin_client, page)
+        for number, url in rows.items():
+            assert re.search(rf'<a [^>]*href="{url}"[^>]*>{number}</a>', html), (page, number)
 
 
 def test_a_single_change_has_a_right_a_reason_and_a_fresh_version(client, shop):

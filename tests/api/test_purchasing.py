@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
+import time_machine
 
 from inventory import purchasing
-from inventory.models import Receipt, Stock, StockLot
+from inventory.models import PurchaseOrder, Receipt, Stock, StockLot
 from tests import factories, steps
 from tests.api.calls import idempotency
 
@@ -27,7 +28,7 @@ def send(shop: factories.Shop, url: str, body: dict[str, Any], method: str = "po
 
 def test_a_merchant_buys_and_books_what_came(shop):
     lines = [{"sku": shop.sku.code, "quantity": 10}]
-    body = {"number": "PO-1", "warehouse": shop.warehouse.code, "expected_on": "2026-12-01", "lines": lines}
+    body = {"number": "PO-1", "warehouse": shop.warehouse.code, "expected_on": "2099-12-01", "lines": lines}
     made = send(shop, ORDERS, body)
     assert (made.status_code, made.json()["state"]) == (201, "open")
     assert send(shop, ORDERS, {**body, "lines": [{"sku": shop.sku.code, "quantity": 11}]}).status_code == 409
@@ -46,6 +47,27 @@ def test_a_merchant_buys_and_books_what_came(shop):
     listed = factories.client_of(shop.merchant).get(ORDERS).json()
     assert [row["number"] for row in listed["results"]] == ["PO-1"]
     assert steps.broken_invariants() == []
+
+
+def test_nothing_is_expected_on_days_that_are_over(shop):
+    line = {"sku": shop.sku.code, "quantity": 3}
+    body = {"number": "PO-1", "warehouse": shop.warehouse.code, "expected_on": "2026-01-05", "lines": [line]}
+    late_line = {**body, "expected_on": None, "lines": [{**line, "expected_on": "2026-01-05"}]}
+
+    for wrong, field in ((body, "expected_on"), (late_line, "lines.0.expected_on")):
+        answer = send(shop, ORDERS, wrong, HTTP_ACCEPT_LANGUAGE="en")
+        detail = "The day is over already: give today or a later one."
+        assert (answer.status_code, answer.json()["errors"]) == (
+            400,
+            [{"code": "invalid", "detail": detail, "attr": field}],
+        )
+    assert not PurchaseOrder.objects.exists()
+
+    # What was bought in time is the same order when it is told again after its day.
+    with time_machine.travel("2026-01-05T10:00:00+08:00"):
+        assert send(shop, ORDERS, body).status_code == 201
+    assert send(shop, ORDERS, body).status_code == 201
+    assert PurchaseOrder.objects.count() == 1
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 1.5, 10_000_001, "many"])

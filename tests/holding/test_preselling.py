@@ -34,7 +34,7 @@ def day(ahead: int) -> date:
 
 def buy(shop: factories.Shop, units: int, ahead: int = 3, number: str = "PO-1", **more: Any) -> Any:
     bought = [Bought(shop.sku.code, units)]
-    return purchasing.order(shop.merchant, number, shop.warehouse, bought, expected_on=day(ahead), actor="lin", **more)
+    return steps.buy(shop.merchant, number, shop.warehouse, bought, expected_on=day(ahead), **more)
 
 
 @pytest.fixture

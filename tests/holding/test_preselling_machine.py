@@ -96,7 +96,7 @@ class Ahead(RuleBasedStateMachine):
         self.number += 1
         day = timezone.localdate() + timedelta(days=days)
         bought = [Bought(self.sku.code, units)]
-        purchasing.order(self.shop.merchant, f"PO-{self.number}", place, bought, expected_on=day, actor="lin")
+        steps.buy(self.shop.merchant, f"PO-{self.number}", place, bought, expected_on=day)
 
     @rule(which=_WHICH, is_cancelled=st.booleans())
     def end(self, which: int, is_cancelled: bool) -> None:

@@ -14,7 +14,7 @@ from oms.common.errors import ChangedMeanwhile, WrongFields
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
-FRIDAY, MONDAY = date(2026, 11, 27), date(2026, 11, 30)
+FRIDAY, MONDAY = date(2099, 11, 27), date(2099, 11, 30)
 
 
 @pytest.fixture

@@ -280,3 +280,20 @@ def test_the_check_list_says_what_is_missing_and_tests_each_step(li, seller):
     for step in ("warehouse", "skus", "stock", "order"):
         answer = nobody.post(reverse("merchant:starting_test", args=[step]), follow=True)
         assert [message.level_tag for message in answer.context["messages"]] == ["warning"]
+
+
+def test_a_parcel_that_is_refused_stands_in_its_form_as_it_was_typed(seller, li):
+    (work,) = seller.orders()
+    Sku.objects.filter(pk=seller.sku.pk).update(wants_serials=True)
+    code = seller.sku.code
+    parcel = {"carrier": "SF", "waybill": "SF1000000000017", f"units-{code}": 2, f"serials-{code}": "A1 A1"}
+    url = reverse("merchant:logistics_warehouseorder_ship_one", args=[work.pk])
+
+    refused = li.post(url, parcel)
+
+    page = refused.content.decode()
+    assert refused.status_code == 409
+    assert page.count("A1 is named twice.") == 1
+    assert all(f'value="{typed}"' in page for typed in ("A1 A1", "SF1000000000017"))
+    assert 'id="typed"' not in page, "what the form shows by itself is not put into it by the page's script once more"
+    assert li.post(url, {**parcel, f"serials-{code}": "A1 A2"})["Location"].endswith(f"/{work.pk}/change/")

@@ -12,7 +12,7 @@ from inventory.models import CapacityDemand, Stock
 from inventory.promising import capacity, tables
 from inventory.promising.capacity import Place, Room
 from inventory.transferring import Moved
-from tests import factories
+from tests import factories, steps
 from tests.api.calls import errors_of, send
 
 pytestmark = pytest.mark.django_db
@@ -207,7 +207,7 @@ def rare(shop):
 def _order(shop, sku, number, units, expected_on):
     """Units on order for the shop's warehouse."""
     bought = [purchasing.Bought(sku.code, units)]
-    return purchasing.order(shop.merchant, number, shop.warehouse, bought, expected_on=expected_on, actor="test")
+    return steps.buy(shop.merchant, number, shop.warehouse, bought, expected_on=expected_on)
 
 
 def test_what_no_warehouse_has_is_promised_from_the_goods_that_come_first(quote, shop, rare):

@@ -34,7 +34,7 @@ def day(ahead: int) -> date:
 
 def buy(shop: factories.Shop, number: str, units: int, ahead: int, **more: Any) -> PurchaseOrder:
     lines = [Bought(shop.sku.code, units)]
-    return purchasing.order(shop.merchant, number, shop.warehouse, lines, expected_on=day(ahead), actor="lin", **more)
+    return steps.buy(shop.merchant, number, shop.warehouse, lines, expected_on=day(ahead), **more)
 
 
 def waits(shop: factories.Shop, units: int) -> SubOrder:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory.models import CalendarDay, CapacityBucket, FreightRate, Lane, Region
-from inventory.promising import calendar_watch
+from inventory.promising import calendar_watch, tables
 from oms.common.models import Ticket
 from orders.models import DeliveryPromise
 from orders.promising.rates import Rate, RateBy, rates
@@ -134,7 +134,14 @@ def test_from_november_on_a_missing_next_year_is_a_ticket_until_it_is_entered(wo
     assert Ticket.objects.get().state == "open"
     CalendarDay.objects.update(basis="notice")
     calendar_watch.look(date(2026, 11, 4))
+    ticket = Ticket.objects.get()
+    assert (ticket.state, ticket.reason, ticket.values) == ("open", "gaps", {"year": 2027, "months": "4, 5, 10"})
+    assert not tables.current().calendar.is_known(date(2027, 1, 2)), "a year with gaps is promised provisionally"
+    for month in (4, 5, 10):
+        CalendarDay.objects.create(day=date(2027, month, 5), kind="holiday", basis="notice")
+    calendar_watch.look(date(2026, 11, 5))
     assert Ticket.objects.get().state == "closed"
+    assert tables.current().calendar.is_known(date(2027, 1, 2))
 
 
 def test_the_coverage_tells_for_each_province_who_sends_there_and_how_soon(world, boss, shop):  # noqa: F811

@@ -64,6 +64,7 @@ def test_wrong_rows_are_named_each_and_the_right_ones_stored(db):
     )
 
     assert [row.outcome for row in results] == [Outcome.ADDED, *[Outcome.REFUSED] * 6]
+    assert results[4].errors[0].detail == str(Lane._meta.constraints[1].violation_error_message)
     assert [_codes(row) for row in results] == [
         [],
         [("to_province", "invalid")],

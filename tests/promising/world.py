@@ -27,7 +27,8 @@ def populate(warehouse: Warehouse) -> None:
     level = ServiceLevel.objects.create(code="STANDARD", name="标准配送", cutoff=time(23), deliver_by=time(23))
     Cutoff.objects.create(warehouse=warehouse, level=level, cutoff=time(22))
     WorkSchedule.objects.create(warehouse=warehouse)
-    CalendarDay.objects.create(day=date(2026, 10, 1), kind="holiday", name="国庆节", basis="notice")
+    for month, day, name in ((1, 1, "元旦"), (4, 6, "清明节"), (5, 1, "劳动节"), (10, 1, "国庆节")):
+        CalendarDay.objects.create(day=date(2026, month, day), kind="holiday", name=name, basis="notice")
     Suspension.objects.create(area="54", starts_on=date(2026, 2, 1), ends_on=date(2026, 2, 2), reason="大雪")
     days = {f"{speed}_days_{share}": 2 for speed in ("premium", "economy") for share in ("p50", "p95")}
     Lane.objects.create(origin="11", destination="11", road_km=150, zone=1, **days)

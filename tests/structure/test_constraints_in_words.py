@@ -58,6 +58,27 @@ def _reaches(form: type[forms.BaseForm], constraint: BaseConstraint) -> bool:
     return not all(isinstance(form.base_fields[name], forms.ChoiceField) for name in read)
 
 
+def _touches(form: type[forms.BaseForm], constraint: BaseConstraint) -> bool:
+    """Whether what is entered in the form can break the check with what stands elsewhere."""
+    if not isinstance(constraint, CheckConstraint):
+        return False  # Uniqueness has words of Django's, or its own.
+    read = _columns(constraint.condition)
+    # The choices of one field are a list that its form knows.
+    return bool(read & set(form.base_fields)) and not constraint.name.endswith(("_known", "_is_of_a_scan"))
+
+
+@pytest.mark.django_db
+def test_what_only_saving_refuses_has_words() -> None:
+    touched = {one.name: one for model, form in _forms() for one in model._meta.constraints if _touches(form, one)}
+    assert len(touched) > 70
+
+    wordless = {
+        name for name, one in touched.items() if one.violation_error_message == one.default_violation_error_message
+    }
+
+    assert wordless == set()
+
+
 def _wordless() -> set[str]:
     return {
         constraint.name

@@ -12,6 +12,7 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import label_for_field
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import IntegrityError
 from django.db.models import BooleanField, Count, F, Func, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -24,11 +25,16 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.decorators import display
 
+from oms.common.desk import saving
 from oms.common.desk.counting import COUNT_CAP, first_id_since
 from oms.common.desk.keyset import SORT, KeysetChangeList, PagingByKey
 from oms.common.desk.list_choices import INTERNAL, LAST, more_columns, sort_words, sorts_of
+from oms.common.errors import OmsError
 from oms.common.models import ListColumns, Ticket, WorkItem
 from oms.common.templatetags.staff import badge, state_badge
+
+# Where a request keeps why its form could not be saved.
+_REFUSED = "oms_saving_refused"
 
 # Filters that apps add to the staff's lists of a model, by its label.
 ADDED_FILTERS: dict[str, Any] = {}
@@ -119,6 +125,30 @@ class KeysetAdmin(ModelAdmin):
         """With those that apps add to the staff's lists."""
         added = ADDED_FILTERS.get(self.model._meta.label_lower) if self.admin_site.name == "admin" else None
         return [*super().get_list_filter(request), *([added] if added else [])]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The row's form. What only saving can refuse did nothing, and is said above what was typed."""
+        shown = super().changeform_view
+        try:
+            return shown(request, object_id, form_url, extra_context)
+        except (IntegrityError, OmsError) as error:
+            refusal = saving.refusal_of(error, self.model)
+            if refusal is None or request.method != "POST":
+                raise
+        setattr(request, _REFUSED, refusal)
+        return shown(request, object_id, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form's class; one whose saving was refused says why."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        refusal = getattr(request, _REFUSED, None)
+        return saving.refusing(form, refusal) if refusal else form
 
     def get_ordering(self, request: HttpRequest) -> Sequence[str]:
         """The list's order."""

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -159,15 +159,29 @@ _Body = TypeVar("_Body", bound=serializers.Serializer)
 
 
 def read_body(form: type[_Body], request: Request) -> _Body:
-    """The body, checked by the serializer. Raises ValidationError, and InvalidInput for a field that it has not."""
+    """The body, checked by the serializer. Raises ValidationError, and InvalidInput for fields that it has not, also in
+    its lines."""
     if request.data is None:  # which the serializers refuse in English, whatever the language
         raise InvalidInput([FieldError("", "null", _("Give %(kind)s here.") % {"kind": _("an object")})])
     body = form(data=request.data)
     body.is_valid(raise_exception=True)
-    unknown = sorted(request.data.keys() - body.fields.keys())
-    if unknown:
-        raise InvalidInput([unknown_field(name, list(body.fields)) for name in unknown])
+    if unknown := list(unknown_fields(body, request.data)):
+        raise InvalidInput(unknown)
     return body
+
+
+def unknown_fields(form: serializers.BaseSerializer, given: Any, place: str = "") -> Iterator[FieldError]:
+    """The fields that were given and mean nothing to the serializer, also in the lines within: a slip in a name must
+    not pass for something that was left out."""
+    if isinstance(form, serializers.ListSerializer) and isinstance(given, list):
+        for index, one in enumerate(given):
+            yield from unknown_fields(form.child, one, f"{place}{index}.")
+    elif isinstance(form, serializers.Serializer) and isinstance(given, Mapping):
+        for name in sorted(str(key) for key in given.keys() - form.fields.keys()):
+            yield unknown_field(f"{place}{name}", list(form.fields))
+        for name, field in form.fields.items():
+            if isinstance(field, serializers.BaseSerializer) and name in given:
+                yield from unknown_fields(field, given[name], f"{place}{name}.")
 
 
 class NewestFirst(BasePagination):

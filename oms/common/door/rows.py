@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from oms.common.door.api import read_body
+from oms.common.door.api import read_body, unknown_fields
 from oms.common.errors import FieldError
 
 # What a row says, by field, or what is wrong with it.
@@ -33,7 +33,7 @@ def as_written(row: Any, *names: str) -> dict[str, str]:
 
 def _checked(row: serializers.Serializer) -> Checked:
     if row.is_valid():
-        return dict(row.validated_data)
+        return list(unknown_fields(row, row.initial_data)) or dict(row.validated_data)
     return list(_flat(row.errors))
 
 

@@ -167,7 +167,7 @@ def age(value: datetime | float | None) -> str:
 
 
 @register.filter
-def grouped(number: int | None) -> str:
+def grouped(number: int | Decimal | None) -> str:
     """A number with grouped digits."""
     return "" if number is None else number_format(number, force_grouping=True)
 

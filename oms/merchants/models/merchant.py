@@ -90,6 +90,7 @@ class Merchant(models.Model):
             models.CheckConstraint(
                 condition=Q(kind="sandbox", sandbox_of__isnull=False) | (~Q(kind="sandbox") & Q(sandbox_of=None)),
                 name="merchant_is_a_sandbox_of_one",
+                violation_error_message=_("A sandbox is made with its merchant: choose another kind."),
             ),
             models.CheckConstraint(
                 condition=Q(status__in=["pending", "active", "suspended"]), name="merchant_status_is_known"

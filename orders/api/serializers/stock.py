@@ -31,7 +31,10 @@ class StockSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Stock
-        fields = ["sku", "warehouse", "url", "version", "on_hand", "reserved", "available", "writable"]
+        fields = [
+            *("sku", "warehouse", "url", "version", "on_hand", "reserved", "frozen", "safety_stock", "available"),
+            "writable",
+        ]
 
     @staticmethod
     def prepare(stock: QuerySet[Stock]) -> QuerySet[Stock]:
