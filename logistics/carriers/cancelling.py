@@ -46,7 +46,9 @@ def give_back(kept: Mapping[int, str]) -> None:
             WHERE h.left_at IS NULL AND link.protocol = ANY(%s) AND h.carrier_id IS NOT NULL
               AND (h.waybill_number IS NOT NULL OR h.lease_token > 0)
               AND NOT EXISTS (
-                SELECT FROM logistics_shipment b WHERE (b.id = h.id OR b.mother_id = h.id)
+                -- Children of a mother who has no waybill yet go by another order.
+                SELECT FROM logistics_shipment b
+                WHERE (b.id = h.id OR (b.mother_id = h.id AND h.waybill_number IS NOT NULL))
                   AND b.id NOT IN (SELECT id FROM given_back) AND b.state <> '{ShipmentState.CANCELLED}'
                   AND b.connection_id = h.connection_id)
             ORDER BY h.id
