@@ -40,13 +40,13 @@ OF_PARCELS = [
 
 
 class Book(fakes.FakeCarrier):
-    """A carrier with a book: the waybills of each order (by our number), and whether it was cancelled."""
+    """Carriers with a book: the waybills of each order, by account and our number, and whether it was cancelled."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.orders: dict[str, list[str]] = {}
+        self.orders: dict[tuple[str, str], list[str]] = {}
         self.asked_for: dict[str, int] = {}
-        self.cancelled: set[str] = set()
+        self.cancelled: set[tuple[str, str]] = set()
         self.said = "taken"
 
     def consigns(self, link: Connection, carrier: str) -> bool:
@@ -63,18 +63,19 @@ class Book(fakes.FakeCarrier):
         for parcel in parcels:
             if self.said == "silent":
                 continue
-            if self.said == "refused" and parcel.reference not in self.orders:
+            order = (link.code, parcel.reference)
+            if self.said == "refused" and order not in self.orders:
                 answers[parcel.reference] = Answer(taken=False, reason="full")
                 continue
             if link.code == "more" and (mother := mother_of(parcel.reference)) is not None:
                 answers[parcel.reference] = self._child(mother, parcel.reference)
                 continue
-            made = self.orders.setdefault(parcel.reference, [])
+            made = self.orders.setdefault(order, [])
             missing = 1 + len(parcel.children) - len(made) if not made else 0
             made += [f"{parcel.carrier}-{parcel.reference}-{place}" for place in range(missing)]
-            told = made[1:2] if self.said == "short" else made[1:]
+            told = [] if self.said == "short" else made[1:]
             answers[parcel.reference] = Answer(
-                taken=parcel.reference not in self.cancelled,
+                taken=order not in self.cancelled,
                 reason="cancelled",
                 waybill=made[0],
                 children={
@@ -86,7 +87,7 @@ class Book(fakes.FakeCarrier):
 
     def _child(self, mother: str, reference: str) -> Answer:
         """A further number of the mother's order, for each reference one."""
-        made = self.orders[mother]
+        made = self.orders["more", mother]
         place = self.asked_for.setdefault(reference, len(made))
         if place == len(made):
             made.append(f"MORE-{mother}-{place}+")
@@ -94,7 +95,7 @@ class Book(fakes.FakeCarrier):
 
     def cancel(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
         """Whole orders are cancelled."""
-        self.cancelled |= {one.reference for one in parcels}
+        self.cancelled |= {(link.code, one.reference) for one in parcels}
         return {one.reference: Answer(taken=True) for one in parcels}
 
 
@@ -213,18 +214,21 @@ class Consignments(RuleBasedStateMachine):
         with fakes.carrier(self.book):
             assert check(OF_PARCELS) == []
         owners = {one.waybill_number: one for one in self._parcels(waybill_number__isnull=False)}
-        given_back = set(WaybillErrand.objects.filter(kind="cancel").values_list("reference", flat=True))
-        for reference, waybills in self.book.orders.items():
+        asked = WaybillErrand.objects.filter(kind="cancel")
+        given_back = set(asked.values_list("connection__code", "reference"))
+        for order, waybills in self.book.orders.items():
+            reference = order[1]
             on = [owners[waybill] for waybill in waybills if waybill in owners]
             roots = {one.mother_id or one.pk for one in on if one.connection_id is not None}
-            assert roots <= {Shipment.objects.get(number=reference).pk}, reference
-            if reference in self.book.cancelled:
-                # Nothing leaves with what was cancelled, but where it left before the answer came.
-                assert reference in given_back
+            assert roots <= {Shipment.objects.get(number=reference).pk}, order
+            if order in self.book.cancelled:
+                assert order in given_back
+                # Nothing is still to leave with what was cancelled.
+                assert not [one for one in on if one.state == "waybill_issued" and one.left_at is None], order
                 continue
             first = Shipment.objects.get(number=reference)
             # Bought: it is on a parcel, given back, or asked for again under the same number; a parcel that left keeps it.
-            assert on or reference in given_back or first.state == "created" or first.left_at, reference
+            assert on or order in given_back or first.state == "created" or first.left_at, order
 
 
 def test_consignments_of_several_boxes() -> None:
