@@ -326,3 +326,19 @@ def test_the_page_of_a_parcel_shows_what_goes_with_it(
         page = admin_client.get(f"/admin/logistics/shipment/{one.pk}/change/").content.decode()
         assert f"/admin/logistics/shipment/{other.pk}/change/" in page
         assert str(other.waybill_number) in page
+
+
+@pytest.mark.parametrize(
+    "broken", [{"mother_id": 2}, {"warehouse_order_id": None}, {"state": "created", "waybill_number": None}]
+)
+def test_the_invariant_of_consignments_sees_what_contradicts(
+    shop: factories.Shop, link: Connection, platform: Platform, broken: dict[str, object]
+) -> None:
+    in_boxes(shop, 1, 1, 1)
+    steps.once(dispatching.run)
+    mother, second, third = parcels()
+    assert "consignments_are_of_one_order" not in str(steps.broken_invariants())
+    values = {**broken, "mother_id": second.pk} if "mother_id" in broken else broken
+    Shipment.objects.filter(pk=third.pk if "mother_id" in broken else mother.pk).update(**values)
+
+    assert "consignments_are_of_one_order" in str(steps.broken_invariants())

@@ -227,7 +227,7 @@ class Consignments(RuleBasedStateMachine):
                 assert not [one for one in on if one.state == "waybill_issued" and one.left_at is None], order
                 continue
             first = Shipment.objects.get(number=reference)
-            # Bought: it is on a parcel, given back, or asked for again under the same number; a parcel that left keeps it.
+            # Bought: it is on a parcel, given back, or asked for again under the same number. What left keeps it.
             assert on or order in given_back or first.state == "created" or first.left_at, order
 
 
