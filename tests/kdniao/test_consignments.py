@@ -338,7 +338,9 @@ def test_the_invariant_of_consignments_sees_what_contradicts(
     steps.once(dispatching.run)
     mother, second, third = parcels()
     assert "consignments_are_of_one_order" not in str(steps.broken_invariants())
-    values = {**broken, "mother_id": second.pk} if "mother_id" in broken else broken
-    Shipment.objects.filter(pk=third.pk if "mother_id" in broken else mother.pk).update(**values)
+    is_chain = "mother_id" in broken
+    values = {**broken, "mother_id": second.pk} if is_chain else broken
+    with steps.without_guards():
+        Shipment.objects.filter(pk=third.pk if is_chain else mother.pk).update(**values)
 
     assert "consignments_are_of_one_order" in str(steps.broken_invariants())
