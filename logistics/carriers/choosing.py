@@ -75,10 +75,13 @@ def _choose(shipment_ids: list[int]) -> None:
     put_off(QUEUE, {key: NOBODY for key, one in choices.items() if one.carrier is None and not one.details["of"]})
 
 
-def choose(shipment_ids: Collection[int], *, refused: Mapping[int, Refusal] | None = None) -> dict[int, Choice]:
+def choose(
+    shipment_ids: Collection[int], *, refused: Mapping[int, Refusal] | None = None, alone: Collection[int] = ()
+) -> dict[int, Choice]:
     """Give these locked parcels, which have no waybill, to carriers; returns what was chosen, by id.
 
-    `refused` names the carrier that just refused each. Parcels of one warehouse order go together where they can
+    `refused` names the carrier that just refused each, `alone` those known to be the only one of their warehouse order.
+    Parcels of one warehouse order go together where they can
     (`consigning`), each by what the rules say of it; children go with their mother. A parcel that no carrier fits by
     the rules waits for a person, and its children with it. As many statements for a thousand parcels as for one.
     """
@@ -86,7 +89,7 @@ def choose(shipment_ids: Collection[int], *, refused: Mapping[int, Refusal] | No
         return {}
     now = timezone.now()
     judge = reading.judge(now)
-    boxes = consigning.Boxes.of(shipment_ids)
+    boxes = consigning.Boxes.of(set(shipment_ids).difference(alone))
     refused = dict(refused or {})
     refused |= {child: refused[mother] for child, mother in boxes.children.items() if mother in refused}
     goods = [_without(one, refused.get(one.key)) for one in reading.parcels([*shipment_ids, *boxes.children])]

@@ -60,6 +60,8 @@ class Boxes:
         """Those of locked parcels. One statement where each is alone, else two, which lock the others; who is locked by
         somebody else at this moment is joined by nobody."""
         boxes = cls()
+        if not shipment_ids:
+            return boxes
         ids = array(shipment_ids)
         with connection.cursor() as cursor:
             cursor.execute(

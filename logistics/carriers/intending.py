@@ -59,13 +59,21 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
                 SELECT p.id, u.sub_order_line_id, u.units
                 FROM parcel p JOIN unparcelled u ON u.warehouse_order_id = p.warehouse_order_id
             )
-            SELECT p.id, p.ready_at IS NOT NULL FROM parcel p
+            -- Those that were there before.
+            SELECT p.id, p.ready_at IS NOT NULL, EXISTS (
+                SELECT FROM logistics_shipment b
+                WHERE b.warehouse_order_id = p.warehouse_order_id AND b.state <> '{ShipmentState.CANCELLED}')
+            FROM parcel p
             """,
             {"ids": array(warehouse_order_ids)},
         )
-        parcels = dict(cursor.fetchall())
+        rows = cursor.fetchall()
+    parcels = {key: we_buy for key, we_buy, _has_others in rows}
     planning.plan_parcels(parcels)
-    choosing.choose([key for key, we_buy in parcels.items() if we_buy])
+    choosing.choose(
+        [key for key, we_buy in parcels.items() if we_buy],
+        alone=[key for key, _buy, has_others in rows if not has_others],
+    )
     nudging.nudge("dispatch")
 
 
