@@ -78,8 +78,26 @@ INVARIANTS = (
         JOIN common_connection link ON link.id = h.connection_id
         WHERE h.state = '{ShipmentState.CANCELLED}' AND h.waybill_number IS NOT NULL AND h.left_at IS NULL
           AND link.protocol IN ({listed(adapters.protocols_of(adapters.Cancels))})
+          -- Those of a consignment go back with their mother's, once no parcel of it is left.
+          AND h.mother_id IS NULL AND NOT EXISTS (
+              SELECT FROM logistics_shipment c WHERE c.mother_id = h.id AND c.state <> '{ShipmentState.CANCELLED}')
           AND NOT EXISTS (SELECT FROM logistics_waybillerrand e WHERE e.shipment_id = h.id
               AND e.kind = '{ErrandKind.CANCEL}' AND e.waybill = h.waybill_number)
+        """,
+    ),
+    Invariant(
+        "consignments_are_of_one_order",
+        "The parcels of a consignment are of one warehouse order and one order of a carrier: children have a waybill of"
+        " that account only once their mother had one, and a mother is nobody's child.",
+        f"""
+        SELECT c.number, m.number, c.waybill_number, m.waybill_number FROM logistics_shipment c
+        JOIN logistics_shipment m ON m.id = c.mother_id
+        WHERE m.mother_id IS NOT NULL
+           OR m.warehouse_order_id IS DISTINCT FROM c.warehouse_order_id
+           OR (c.waybill_number IS NOT NULL AND c.connection_id = m.connection_id AND m.waybill_number IS NULL)
+           OR (c.state = '{ShipmentState.CREATED}' AND m.state IN ('{ShipmentState.CREATED}',
+               '{ShipmentState.WAYBILL_ISSUED}') AND m.connection_id IS NOT NULL
+               AND (c.connection_id, c.carrier_id) IS DISTINCT FROM (m.connection_id, m.carrier_id))
         """,
     ),
     Invariant(

@@ -142,6 +142,8 @@ class FloorDesk:
         if task is None:
             return redirect("admin:logistics_floor_number")
         lines = checking.wanted(task_id)
+        if not lines and not error:  # nobody has it in hand: it is begun by its number
+            return redirect("admin:logistics_floor_number")
         context = {
             "task": task,
             "lines": lines,

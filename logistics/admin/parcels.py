@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -11,7 +13,7 @@ from unfold.decorators import display
 
 from logistics.admin.carrier_rules import decisions_table
 from logistics.admin.claims import WORK, OpenForm, open_claim
-from logistics.carriers import switching, voiding
+from logistics.carriers import consigning, switching, voiding
 from logistics.models import Carrier, ParcelFreight, Shipment, ShipmentState
 from oms.common.desk.acting import INPUT, RowAction, RowActions
 from oms.common.desk.lists import staff_actor_name
@@ -21,6 +23,7 @@ from orders.models import ActorKind
 
 SWITCH = "logistics.switch_carrier"
 VOID = "logistics.void_waybill"
+_MORE = ("consignment", "serial_words", "freight_words", "why_carrier")
 
 
 def _carriers() -> list[tuple[str, str]]:
@@ -76,11 +79,33 @@ class ParcelActions(RowActions):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The columns, what it costs, and why it goes by its carrier."""
-        return [*super().get_fields(request, obj), "serial_words", "freight_words", "why_carrier"]
+        return [*super().get_fields(request, obj), *_MORE]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """All of it."""
-        return [*super().get_readonly_fields(request, obj), "serial_words", "freight_words", "why_carrier"]
+        return [*super().get_readonly_fields(request, obj), *_MORE]
+
+    @display(description=gettext_lazy("consignment"))
+    def consignment(self, parcel: Shipment) -> SafeString | str:
+        """What goes with the same order of the carrier, the mother first."""
+        rows = consigning.members(parcel)
+        if len(rows) < 2 and parcel.mother_id is None:
+            return "–"
+        items = format_html_join(
+            "",
+            '<li><a class="oms-no" href="{}">{}</a> · {} · {}{}</li>',
+            (
+                (
+                    reverse("admin:logistics_shipment_change", args=[row.pk]),
+                    row.waybill_number or row.number,
+                    _("mother") if row.mother_id is None else _("child"),
+                    row.get_state_display(),
+                    _(" (this parcel)") if row.pk == parcel.pk else "",
+                )
+                for row in rows
+            ),
+        )
+        return format_html('<ol class="list-decimal pl-4">{}</ol>', items)
 
     @display(description=gettext_lazy("serial numbers"))
     def serial_words(self, parcel: Shipment) -> str:

@@ -1,7 +1,8 @@
 """Waybills that no parcel will carry are given back to the account that sold them: each costs money.
 
 One that we never heard of, because its answer was lost, is given back by its number. What a carrier refuses, a person
-sees. So go those that a person has cancelled (`voiding`).
+sees. So go those that a person has cancelled (`voiding`). Those of a consignment are one order of the carrier: it is
+cancelled, by its mother, once none of its parcels is wanted.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +13,7 @@ from logistics import kinds
 from logistics.carriers import adapters, errands, replacing, sharing
 from logistics.carriers.adapters import Answer, Booked
 from logistics.carriers.trouble import WAYBILL_KEPT, WAYBILL_UNUSED
-from logistics.models import ErrandKind, WaybillErrand
+from logistics.models import ErrandKind, Shipment, ShipmentState, WaybillErrand
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
@@ -24,22 +25,32 @@ from orders.models import ActorKind
 
 def give_back(kept: Mapping[int, str]) -> None:
     """Of locked parcels (ids) that are still here, give back the waybills that we bought, unless it is the one that is
-    kept. One statement; accounts that take none back are left alone."""
+    kept. One statement; accounts that take none back are left alone, and consignments of which a parcel remains."""
     if not kept:
         return
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
+            WITH given_back AS MATERIALIZED (
+                SELECT h.id, coalesce(h.mother_id, h.id) AS mother_id
+                FROM unnest(%s::bigint[], %s::text[]) AS n(id, waybill) JOIN logistics_shipment h ON h.id = n.id
+                WHERE h.left_at IS NULL AND coalesce(h.waybill_number, '') <> coalesce(nullif(n.waybill, ''), '-')
+            )
             INSERT INTO logistics_waybillerrand (shipment_id, kind, connection_id, carrier_id, waybill, reference,
                 ready_at)
             SELECT h.id, '{ErrandKind.CANCEL}', h.connection_id, h.carrier_id, coalesce(h.waybill_number, ''), h.number,
                 -- Who asks for it still may hear of it, and gives it back then.
                 greatest(now(), CASE WHEN h.waybill_number IS NULL THEN h.lease_until END)
-            FROM unnest(%s::bigint[], %s::text[]) AS n(id, waybill) JOIN logistics_shipment h ON h.id = n.id
+            FROM (SELECT DISTINCT mother_id AS id FROM given_back) AS n JOIN logistics_shipment h ON h.id = n.id
             JOIN common_connection link ON link.id = h.connection_id
             WHERE h.left_at IS NULL AND link.protocol = ANY(%s) AND h.carrier_id IS NOT NULL
-              AND coalesce(h.waybill_number, '') <> coalesce(nullif(n.waybill, ''), '-')
               AND (h.waybill_number IS NOT NULL OR h.lease_token > 0)
+              AND NOT EXISTS (
+                -- Children of a mother who has no waybill yet go by another order.
+                SELECT FROM logistics_shipment b
+                WHERE (b.id = h.id OR (b.mother_id = h.id AND h.waybill_number IS NOT NULL))
+                  AND b.id NOT IN (SELECT id FROM given_back) AND b.state <> '{ShipmentState.CANCELLED}'
+                  AND b.connection_id = h.connection_id)
             ORDER BY h.id
             ON CONFLICT DO NOTHING
             """,
@@ -88,8 +99,9 @@ def take_up_again(shipment_ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            DELETE FROM logistics_waybillerrand e USING logistics_shipment h
-            WHERE h.id = ANY(%s::bigint[]) AND e.shipment_id = h.id AND e.waybill = h.waybill_number
+            DELETE FROM logistics_waybillerrand e USING logistics_shipment b
+            JOIN logistics_shipment h ON h.id = coalesce(b.mother_id, b.id)
+            WHERE b.id = ANY(%s::bigint[]) AND e.shipment_id = h.id AND e.waybill = h.waybill_number
               AND e.kind = '{ErrandKind.CANCEL}' AND e.outcome = '' AND e.lease_token = 0
             """,
             [array(shipment_ids)],
@@ -109,7 +121,8 @@ def _give_back_shares(errand_ids: Collection[int]) -> None:
     for shipment, link in WaybillErrand.objects.filter(pk__in=errand_ids).values_list("shipment", "connection"):
         done.setdefault(link, []).append(shipment)
     for link, shipments in done.items():
-        sharing.give_back(shipments, over=link)
+        children = Shipment.objects.filter(mother__in=shipments, connection=link).values_list("pk", flat=True)
+        sharing.give_back([*shipments, *children], over=link)
 
 
 def _follow(outcomes: Outcomes[Answer]) -> None:

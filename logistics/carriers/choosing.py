@@ -13,11 +13,11 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
-from logistics.carriers import wishing
+from logistics.carriers import consigning, wishing
 from logistics.carriers.refusing import OwnRefusal
 from logistics.carriers.rules import reading
 from logistics.carriers.rules.judging import Account, Asked, Goods, Judge, Ranking, Verdict, has_wish, is_wished
-from logistics.carriers.rules.pricing import Priced
+from logistics.carriers.rules.pricing import Priced, Way
 from logistics.carriers.sharing import Purse
 from logistics.carriers.trouble import NO_CARRIER
 from logistics.models import CarrierDecision, Shipment, ShipmentState
@@ -75,24 +75,31 @@ def _choose(shipment_ids: list[int]) -> None:
     put_off(QUEUE, {key: NOBODY for key, one in choices.items() if one.carrier is None and not one.details["of"]})
 
 
-def choose(shipment_ids: Collection[int], *, refused: Mapping[int, Refusal] | None = None) -> dict[int, Choice]:
+def choose(
+    shipment_ids: Collection[int], *, refused: Mapping[int, Refusal] | None = None, alone: Collection[int] = ()
+) -> dict[int, Choice]:
     """Give these locked parcels, which have no waybill, to carriers; returns what was chosen, by id.
 
-    `refused` names the carrier that just refused each. A parcel that no carrier fits by the rules waits for a person.
-    As many statements for a thousand parcels as for one.
+    `refused` names the carrier that just refused each, `alone` those known to be the only one of their warehouse order.
+    Parcels of one warehouse order go together where they can
+    (`consigning`), each by what the rules say of it; children go with their mother. A parcel that no carrier fits by
+    the rules waits for a person, and its children with it. As many statements for a thousand parcels as for one.
     """
     if not shipment_ids:
         return {}
-    refused = refused or {}
     now = timezone.now()
     judge = reading.judge(now)
-    goods = [_without(one, refused.get(one.key)) for one in reading.parcels(shipment_ids)]
+    boxes = consigning.Boxes.of(set(shipment_ids).difference(alone))
+    refused = dict(refused or {})
+    refused |= {child: refused[mother] for child, mother in boxes.children.items() if mother in refused}
+    goods = [_without(one, refused.get(one.key)) for one in reading.parcels([*shipment_ids, *boxes.children])]
     rankings = {one.key: judge.rankings(one) for one in goods}
     purse = Purse.of(_shares(goods, rankings.values()), _with_shares(judge, refused))
     purse.give_back(refused)
-    choices = {one.key: _pick(judge, purse, one, rankings[one.key]) for one in goods}
+    choices, mothers = _pick_together(judge, purse, boxes, goods, rankings)
     purse.write()
     _write(choices, refused)
+    consigning.write(mothers)
     _note_wishes(choices, refused)
     stuck = {key: one for key, one in choices.items() if one.carrier is None and (one.details["of"] or key in refused)}
     _call_people(stuck, refused)
@@ -130,7 +137,75 @@ def _share(account: Account, goods: Goods) -> int | None:
         return 0
 
 
-def _pick(judge: Judge, purse: Purse, goods: Goods, rankings: Sequence[Ranking]) -> Choice:
+def _pick_together(
+    judge: Judge,
+    purse: Purse,
+    boxes: consigning.Boxes,
+    goods: Sequence[Goods],
+    rankings: Mapping[int, Sequence[Ranking]],
+) -> tuple[dict[int, Choice], dict[int, int | None]]:
+    """What is chosen for each, the oldest first, and of those that are not alone in their warehouse order whose
+    children they are."""
+    choices: dict[int, Choice] = {}
+    mothers: dict[int, int | None] = {}
+    for one in goods:
+        mother = boxes.children.get(one.key)
+        if mother is not None and choices[mother].carrier is None:
+            continue
+        choice = None
+        for head in boxes.of_work(one.key):
+            choice = _join(purse, one, rankings[one.key], head)
+            if choice is not None:
+                mothers[one.key] = head.id
+                break
+        if choice is None:
+            choice = _pick(judge, purse, one, rankings[one.key], boxes, goods)
+            if one.key in boxes.works:
+                mothers[one.key] = None
+            if choice.carrier is not None and choice.account is not None:
+                boxes.add(one.key, choice.carrier.id, choice.carrier.code, choice.account.connection_id)
+        choices[one.key] = choice
+    return choices, mothers
+
+
+def _way(one: Goods, carrier: str, account: Account, boxes: consigning.Boxes, goods: Sequence[Goods]) -> Way:
+    """How the parcel's freight is reckoned: by the weight of all that may go together, the others for nothing."""
+    work = boxes.works.get(one.key)
+    if work is None or not boxes.may_join(account.connection_id, carrier):
+        return one.way
+    return one.way.weighing(
+        sum(
+            other.way.measures.weight_g
+            for other in goods
+            if other.key >= one.key and boxes.works.get(other.key) == work
+        )
+    )
+
+
+def _join(purse: Purse, goods: Goods, rankings: Sequence[Ranking], head: consigning.Head) -> Choice | None:
+    """The carrier and account of another parcel, where the rules let this one go there and its user has a waybill left;
+    the freight is its mother's."""
+    for ranking in rankings:
+        for look in ranking.open:
+            if look.carrier.id != head.carrier_id:
+                continue
+            for account in look.carrier.accounts:
+                share = _share(account, goods)
+                if account.connection_id != head.connection_id or share == 0:
+                    continue
+                if share is None or purse.take(share, goods.key, 0):
+                    return Choice(goods, ranking.details(look.carrier), look.carrier, account, share)
+    return None
+
+
+def _pick(
+    judge: Judge,
+    purse: Purse,
+    goods: Goods,
+    rankings: Sequence[Ranking],
+    boxes: consigning.Boxes,
+    batch: Sequence[Goods] = (),
+) -> Choice:
     """The first carrier of the first rule that has something left for the user."""
     spent: dict[str, str] = {}
     for ranking in rankings:
@@ -140,7 +215,8 @@ def _pick(judge: Judge, purse: Purse, goods: Goods, rankings: Sequence[Ranking])
                 share = _share(account, goods)
                 if share == 0:
                     continue
-                price = judge.price(goods.way, look.carrier.code) if share else None
+                way = _way(goods, look.carrier.code, account, boxes, batch) if share else goods.way
+                price = judge.price(way, look.carrier.code) if share else None
                 fen = price.freight.fen if isinstance(price, Priced) else 0
                 if share is None or purse.take(share, goods.key, fen):
                     return Choice(goods, ranking.details(look.carrier, spent), look.carrier, account, share)
@@ -153,7 +229,7 @@ def foresee(judge: Judge, goods: Goods) -> Choice:
     """What would be chosen for these goods now; nothing is taken or written."""
     rankings = judge.rankings(goods)
     purse = Purse.look(_shares([goods], [rankings]))
-    return _pick(judge, purse, goods, rankings)
+    return _pick(judge, purse, goods, rankings, consigning.Boxes())
 
 
 def _write(choices: Mapping[int, Choice], refused: Mapping[int, Refusal]) -> None:

@@ -36,19 +36,20 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A parcel's sender and goods; no goods where nobody told what is in it.
+    """A parcel's sender and goods, of a mother with those of the children that wait with it; no goods where nobody told
+    what is in it.
 
     `trade` is the channel's own number of the order. `was_asked`: a waybill was asked for before, and the answer may
-    have been lost. `first` is the number of the first parcel that the same account carries for the same warehouse
-    order, where that is another one, and `place` how many parcels come before this one from there on. `cod_yuan` is to
-    be collected with the parcel: with the first one that has goods of a sub-order which is paid on delivery, all of it.
-    `has_others`: such goods are in other parcels too.
+    have been lost. `mother` is the number of the parcel's mother, if it has one, and `place` how many parcels come
+    before this one from there on. `cod_yuan` is to be collected with the parcel: with the first one that has goods of a
+    sub-order which is paid on delivery, all of it. `has_others`: such goods are in parcels of other orders of the
+    carrier too.
     """
 
     sender: Sender
     trade: str = ""
     was_asked: bool = False
-    first: str = ""
+    mother: str = ""
     place: int = 0
     cod_yuan: Decimal = Decimal(0)
     has_others: bool = False
@@ -58,6 +59,13 @@ class Contents:
     def volume_mm3(self) -> int:
         """Of all its goods."""
         return sum(article.quantity * article.volume_mm3 for article in self.articles)
+
+
+# The parcels that are booked with the parcel `h`: it, and the children that wait with it.
+_TOGETHER = f"""
+    SELECT h.id UNION ALL
+    SELECT c.id FROM logistics_shipment c WHERE c.mother_id = h.id AND c.state = '{ShipmentState.CREATED}'
+"""
 
 
 def of(references: Sequence[str]) -> Mapping[str, Contents]:
@@ -76,24 +84,21 @@ def of(references: Sequence[str]) -> Mapping[str, Contents]:
             LEFT JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
             JOIN inventory_warehouse i ON i.id = coalesce(w.warehouse_id, s.warehouse_id)
             JOIN inventory_region r ON r.code = i.region_id
-            LEFT JOIN LATERAL (
-                SELECT b.id, b.number FROM logistics_shipment b
-                WHERE b.warehouse_order_id = h.warehouse_order_id AND b.connection_id = h.connection_id
-                  AND b.carrier_id = h.carrier_id AND b.id < h.id AND b.state <> '{ShipmentState.CANCELLED}'
-                ORDER BY b.id LIMIT 1
-            ) AS f ON true
+            LEFT JOIN logistics_shipment f ON f.id = h.mother_id
             CROSS JOIN LATERAL (
-                SELECT coalesce(sum(p.payable_amount) FILTER (WHERE box.first = h.id), 0) AS yuan,
+                SELECT coalesce(
+                        sum(p.payable_amount) FILTER (WHERE box.first = coalesce(h.mother_id, h.id)), 0) AS yuan,
                     coalesce(bool_or(box.last > box.first), false) AS has_others
                 FROM (
-                    SELECT l.sub_order_id FROM logistics_shipmentline x
-                    JOIN orders_suborderline l ON l.id = x.sub_order_line_id WHERE x.shipment_id = h.id
+                    SELECT l.sub_order_id FROM ({_TOGETHER}) AS m JOIN logistics_shipmentline x ON x.shipment_id = m.id
+                    JOIN orders_suborderline l ON l.id = x.sub_order_line_id
                     UNION SELECT h.sub_order_id
                     WHERE NOT EXISTS (SELECT FROM logistics_shipmentline x WHERE x.shipment_id = h.id)
                 ) AS part
                 JOIN orders_suborder p ON p.id = part.sub_order_id AND p.payment_method = '{PaymentMethod.COD}'
                 CROSS JOIN LATERAL (
-                    SELECT min(b.id) AS first, max(b.id) AS last FROM logistics_shipment b
+                    SELECT min(coalesce(b.mother_id, b.id)) AS first, max(coalesce(b.mother_id, b.id)) AS last
+                    FROM logistics_shipment b
                     WHERE b.state <> '{ShipmentState.CANCELLED}' AND b.warehouse_order_id = h.warehouse_order_id
                       AND (b.sub_order_id = p.id OR EXISTS (
                         SELECT FROM logistics_shipmentline x JOIN orders_suborderline l ON l.id = x.sub_order_line_id
@@ -106,13 +111,14 @@ def of(references: Sequence[str]) -> Mapping[str, Contents]:
         )
         found = {number: Contents(Sender(*rest[6:]), *rest[:6]) for number, *rest in cursor.fetchall()}
         cursor.execute(
-            """
+            f"""
             SELECT h.number, k.code, ol.name, x.quantity, k.weight_g,
                 coalesce(k.length_mm::bigint * k.width_mm * k.height_mm, 0)
-            FROM logistics_shipment h JOIN logistics_shipmentline x ON x.shipment_id = h.id
+            FROM logistics_shipment h CROSS JOIN LATERAL ({_TOGETHER}) AS m
+            JOIN logistics_shipmentline x ON x.shipment_id = m.id
             JOIN orders_suborderline l ON l.id = x.sub_order_line_id
             JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
-            WHERE h.number = ANY(%s::text[]) ORDER BY h.id, l.id
+            WHERE h.number = ANY(%s::text[]) ORDER BY h.id, m.id, l.id
             """,
             [text_array(references)],
         )

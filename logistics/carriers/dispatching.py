@@ -2,16 +2,28 @@
 
 The shipment row is the intent, its number the key under which the carrier knows it. A refusal is definite: another
 carrier is tried. No answer is not: the same carrier is asked again with the same number. A waybill is written to its
-parcel wherever the sub-order is by then.
+parcel wherever the sub-order is by then. The children of a consignment get theirs with their mother's
+(`consigning`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
 
 from logistics import kinds
-from logistics.carriers import adapters, cancelling, choosing, decoding, following, freight, labels, sharing, waybills
+from logistics.carriers import (
+    adapters,
+    cancelling,
+    choosing,
+    consigning,
+    decoding,
+    following,
+    freight,
+    labels,
+    sharing,
+    waybills,
+)
 from logistics.carriers.parcels import SUB_ORDERS_OF
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
@@ -24,9 +36,9 @@ from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue, put_off
 from orders.models import ActorKind
 
-# What is here still, of an order that may not go on.
-_IS_HELD = """
-    q.left_at IS NULL AND EXISTS (
+# What is here still, of an order that may not go on, and what waits with its mother.
+_IS_HELD = f"""
+    {consigning.WAITS_WITH_MOTHER} OR q.left_at IS NULL AND EXISTS (
         SELECT FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
         WHERE s.id = q.sub_order_id AND o.open_holds > 0)
 """
@@ -36,8 +48,10 @@ QUEUE = Queue(Shipment, f"q.state = '{ShipmentState.CREATED}'", unless=_IS_HELD)
 def _prepare(keys: Sequence[int]) -> Mapping[int, adapters.Parcel]:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT h.id, h.number, s.number, coalesce(w.number, ''), c.code, h.weight_g,
+            f"""
+            SELECT h.id, h.number, s.number, coalesce(w.number, ''), c.code, h.weight_g + coalesce((
+                    SELECT sum(x.weight_g) FROM logistics_shipment x
+                    WHERE x.mother_id = h.id AND x.state = '{ShipmentState.CREATED}'), 0),
                 o.recipient_name, o.recipient_phone, r.province, r.city, r.district, o.recipient_address,
                 coalesce(t.receiver_token, ''), t.delivery_from, t.delivery_until
             FROM logistics_shipment h
@@ -51,7 +65,10 @@ def _prepare(keys: Sequence[int]) -> Mapping[int, adapters.Parcel]:
             """,
             [array(keys)],
         )
-        return {key: adapters.Parcel(*rest) for key, *rest in cursor.fetchall()}
+        parcels = {key: adapters.Parcel(*rest) for key, *rest in cursor.fetchall()}
+    for key, children in consigning.waiting(parcels).items():
+        parcels[key] = replace(parcels[key], children=children)
+    return parcels
 
 
 def _ask(link: Connection, parcels: Sequence[adapters.Parcel]) -> Mapping[str, adapters.Answer]:
@@ -77,12 +94,54 @@ def _lock_works(shipment_ids: Collection[int]) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """What a child got with its mother (id) and by her carrier."""
+
+    mother: int
+    carrier: str
+    given: adapters.ChildWaybill
+
+
 def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
     given = {key: (answer.carrier, answer.waybill) for key, answer in outcomes.taken.items()}
-    for key in _repeated(given):
-        outcomes.unknown[key] = f"the carrier gave waybill {given.pop(key)[1]} to another parcel too"
-    labels.keep({key: outcomes.taken[key] for key in _write_waybills(given)})
+    children = _children(outcomes.taken)
+    repeated = _repeated(given, children)
+    for key in repeated & given.keys():
+        outcomes.unknown[key] = f"the carrier gave waybill {given[key][1]} to another parcel too"
+    _write(outcomes.taken, children, repeated)
     _switch_carriers({key: (answer.carrier, answer.reason) for key, answer in outcomes.refused.items()})
+
+
+def _children(taken: Mapping[int, adapters.Answer]) -> dict[int, _Child]:
+    """The children (ids, locked) that wait with these mothers, each with what it got."""
+    waiting = consigning.lock_waiting({key: one.carrier for key, one in taken.items() if one.children})
+    return {
+        waiting[number]: _Child(key, mother.carrier, given)
+        for key, mother in taken.items()
+        for number, given in mother.children.items()
+        if number in waiting
+    }
+
+
+def _write(
+    taken: Mapping[int, adapters.Answer], children: Mapping[int, _Child], repeated: Collection[int]
+) -> list[int]:
+    """Write to parcels that wait for them what came, but for the repeated ones; returns whose it was (ids). Children
+    that got nothing are let go."""
+    given = {key: (one.carrier, one.waybill) for key, one in taken.items() if key not in repeated}
+    given |= {
+        key: (one.carrier, one.given.waybill)
+        for key, one in children.items()
+        if key not in repeated and one.mother in given
+    }
+    written = _write_waybills(given)
+    labels.keep({key: taken[key] for key in written if key in taken})
+    labels.keep(
+        {key: replace(taken[one.mother], label=one.given.label) for key in written if (one := children.get(key))}
+    )
+    consigning.let_go([key for key in written if key in taken])
+    return written
 
 
 @transaction.atomic
@@ -91,9 +150,8 @@ def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
     be: what fits it still is written, what does not is given back, or is for a person to cancel."""
     _lock_works(outcomes.taken)
     given = {key: (answer.carrier, answer.waybill) for key, answer in outcomes.taken.items()}
-    unique = {key: label for key, label in given.items() if key not in set(_repeated(given))}
-    fitting = _write_waybills(unique)
-    labels.keep({key: outcomes.taken[key] for key in fitting})
+    children = _children(outcomes.taken)
+    fitting = _write(outcomes.taken, children, _repeated(given, children))
     rows = Shipment.objects.select_related("sub_order").filter(pk__in=given.keys() - set(fitting))
     unused = {row.pk: row for row in rows if row.waybill_number != given[row.pk][1]}
     kept = cancelling.give_back_unused({key: outcomes.taken[key] for key in unused})
@@ -109,10 +167,11 @@ def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
     tickets.open_tickets(WAYBILL_UNUSED, troubles, opened_by=STAGE.name)
 
 
-def _repeated(given: Mapping[int, tuple[str, str]]) -> list[int]:
+def _repeated(mothers: Mapping[int, tuple[str, str]], children: Mapping[int, _Child]) -> set[int]:
     """Parcels whose waybill is that of another parcel of the carrier; the first one of a batch keeps it."""
+    given = {**mothers, **{key: (one.carrier, one.given.waybill) for key, one in children.items()}}
     if not given:
-        return []
+        return set()
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -136,11 +195,11 @@ def _repeated(given: Mapping[int, tuple[str, str]]) -> list[int]:
             },
         )
         rows = cursor.fetchall()
-    repeated: list[int] = []
+    repeated: set[int] = set()
     seen: set[tuple[str, str]] = set()
     for key, carrier, waybill, is_taken in rows:
         if is_taken or (carrier, waybill) in seen:
-            repeated.append(key)
+            repeated.add(key)
         seen.add((carrier, waybill))
     return repeated
 

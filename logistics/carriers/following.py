@@ -59,7 +59,9 @@ def begin(shipment_ids: Collection[int]) -> None:
             f"""
             WITH followed AS (
                 SELECT h.id, h.number, h.carrier_id, h.waybill_number, link.id AS link_id, link.protocol,
-                    coalesce(h.connection_id = link.id AND link.id = ANY(%(own)s::bigint[]), false) AS is_told,
+                    -- Nobody says that an order is told of beyond its mother.
+                    coalesce(h.connection_id = link.id AND link.id = ANY(%(own)s::bigint[])
+                             AND h.mother_id IS NULL, false) AS is_told,
                     a.subscribes, {next_look("a")} AS ask_at
                 FROM {_FOLLOWED} JOIN logistics_accountsettings a ON a.connection_id = link.id
                 WHERE h.id = ANY(%(ids)s::bigint[]) AND h.waybill_number IS NOT NULL

@@ -1,7 +1,9 @@
 """What carriage of parcels comes to: reckoned when the waybill is there and when the warehouse weighed the parcel, and
 compared with what carriers bill. In bulk: as many statements for a thousand parcels as for one."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,14 +21,17 @@ from orders.asked.freight import Billed, Carried
 
 def reckon(shipment_ids: Collection[int], *, weighed: Mapping[int, int] | None = None) -> None:
     """Work out what these parcels cost with their carriers and keep it; `weighed`: what a warehouse weighed (grams), by
-    id. A parcel that has no carrier yet only keeps its weight."""
+    id. A parcel that has no carrier yet only keeps its weight. Those of a consignment cost what their weight comes to
+    together, which is kept with the mother."""
     ids = [*dict.fromkeys([*shipment_ids, *(weighed or ())])]
     if not ids:
         return
+    ids += _others(ids)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT h.id, coalesce(c.code, ''), f.weighed_g, coalesce(sum(x.quantity * k.weight_g), 0)::int
+            SELECT h.id, h.mother_id, coalesce(c.code, ''), f.weighed_g,
+                coalesce(sum(x.quantity * k.weight_g), 0)::int
             FROM logistics_shipment h LEFT JOIN logistics_carrier c ON c.id = h.carrier_id
             LEFT JOIN logistics_parcelfreight f ON f.shipment_id = h.id
             LEFT JOIN logistics_shipmentline x ON x.shipment_id = h.id
@@ -36,26 +41,64 @@ def reckon(shipment_ids: Collection[int], *, weighed: Mapping[int, int] | None =
             """,
             [array(ids)],
         )
-        known = {key: rest for key, *rest in cursor.fetchall()}
+        known = {key: _Weight(*rest) for key, *rest in cursor.fetchall()}
+    for key, grams in (weighed or {}).items():
+        known[key].weighed_g = grams or known[key].weighed_g
+    children: dict[int | None, list[_Weight]] = defaultdict(list)
+    for one in known.values():
+        children[one.mother_id].append(one)
     judge = Judge((), (), reading.FreightTables(), timezone.now())
     rows = []
     for goods in reading.parcels(ids):
-        carrier, weighed_before, goods_g = known[goods.key]
-        weighed_g = (weighed or {}).get(goods.key) or weighed_before
-        row = ParcelFreight(shipment_id=goods.key, weighed_g=weighed_g)
-        price = judge.price(goods.way.weighing(goods_g), carrier) if carrier else None
+        one = known[goods.key]
+        row = ParcelFreight(shipment_id=goods.key, weighed_g=one.weighed_g)
+        rows.append(row)
+        if one.mother_id is not None or not one.carrier:
+            continue
+        together = [one, *children[goods.key]]
+        price = judge.price(goods.way.weighing(sum(box.goods_g for box in together)), one.carrier)
         if isinstance(price, Priced):
             row.service, row.estimated_g, row.estimated_fen = price.service, price.freight.billing_g, price.freight.fen
-        by_weight = judge.price(goods.way.weighing(weighed_g), carrier) if carrier and weighed_g else None
+        # One that nobody weighed counts with what its goods should weigh.
+        grams = sum(box.weighed_g or box.goods_g for box in together) if any(box.weighed_g for box in together) else 0
+        by_weight = judge.price(goods.way.weighing(grams), one.carrier) if grams else None
         if isinstance(by_weight, Priced):
             row.weighed_fen = by_weight.freight.fen
-        rows.append(row)
     ParcelFreight.objects.bulk_create(
         rows,
         update_conflicts=True,
         unique_fields=["shipment"],
         update_fields=["service", "estimated_g", "estimated_fen", "weighed_g", "weighed_fen"],
     )
+
+
+@dataclass(slots=True)
+class _Weight:
+    """What is known of a parcel's weight."""
+
+    mother_id: int | None
+    carrier: str
+    weighed_g: int | None
+    goods_g: int
+
+
+def _others(shipment_ids: Collection[int]) -> list[int]:
+    """The other parcels of these parcels' consignments, which are reckoned with them. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH mother AS (
+                SELECT DISTINCT coalesce(h.mother_id, h.id) AS id FROM logistics_shipment h
+                WHERE h.id = ANY(%(ids)s::bigint[])
+            )
+            SELECT id FROM mother
+            UNION SELECT c.id FROM mother m JOIN logistics_shipment c ON c.mother_id = m.id
+            WHERE c.state <> '{ShipmentState.CANCELLED}'
+            EXCEPT SELECT unnest(%(ids)s::bigint[])
+            """,
+            {"ids": array(shipment_ids)},
+        )
+        return [key for (key,) in cursor.fetchall()]
 
 
 # Parcels `h` of a carrier `c` that go over the connection %(link)s: that of their waybill, or one of their carrier's.

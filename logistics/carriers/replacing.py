@@ -1,5 +1,6 @@
 """Parcels whose waybill a person had cancelled get another one: the carrier took the old one back, so what was to go
-with it becomes a parcel of its own, for which a waybill is bought. One number is never used for two waybills."""
+with it becomes a parcel of its own, for which a waybill is bought; a consignment becomes as many again. One number is
+never used for two waybills."""
 
 from collections.abc import Collection
 
@@ -38,7 +39,9 @@ def replace(errand_ids: Collection[int], *, opened_by: str) -> None:
                 SELECT h.id,
                     h.left_at IS NULL AND h.state = '{ShipmentState.WAYBILL_ISSUED}' AND w.is_current AS is_here
                 FROM logistics_waybillerrand e
-                JOIN logistics_shipment h ON h.id = e.shipment_id AND h.waybill_number = e.waybill
+                JOIN logistics_shipment m ON m.id = e.shipment_id AND m.waybill_number = e.waybill
+                JOIN logistics_shipment h
+                  ON h.id = m.id OR (h.mother_id = m.id AND h.connection_id = m.connection_id)
                 JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
                 WHERE e.id = ANY(%s::bigint[]) AND e.asked_by <> '' AND h.state <> '{ShipmentState.CANCELLED}'
                 ORDER BY h.id FOR NO KEY UPDATE OF h
@@ -54,6 +57,7 @@ def replace(errand_ids: Collection[int], *, opened_by: str) -> None:
     ended = [key for key, work in rows if work is not None]
     following.end(ended)
     planning.plan_parcels(ended)
+    intending.intend_again(ended)
     intending.intend(sorted({work for _key, work in rows if work is not None}))
     gone = Shipment.objects.select_related("sub_order", "carrier").filter(
         pk__in=[key for key, work in rows if work is None]

@@ -141,6 +141,17 @@ class Shipment(WorkItem, Versioned, Expectation, TellsChanges):
         db_constraint=False,
         help_text=_("The carrier account over which its waybill is bought."),
     )
+    mother = models.ForeignKey(
+        "self",
+        verbose_name=_("mother parcel"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="children",
+        db_index=False,
+        help_text=_("The first parcel of a consignment (子母件): the carrier's order for it gives all their waybills."),
+    )
     waybill_number = models.CharField(_("waybill number"), max_length=40, null=True, blank=True)  # noqa: DJ001
     state = FSMField(_("state"), choices=ShipmentState.choices, default=ShipmentState.CREATED, protected=True)
     carrier_code = models.CharField(_("carrier's code"), max_length=20, db_default="", blank=True)
@@ -176,8 +187,12 @@ class Shipment(WorkItem, Versioned, Expectation, TellsChanges):
                 condition=Q(waybill_number__isnull=False) | Q(state__in=["created", "cancelled"]),
                 name="shipment_has_a_waybill_once_issued",
             ),
+            models.CheckConstraint(
+                condition=Q(mother__isnull=True) | Q(mother__lt=F("id")), name="shipment_mother_is_older"
+            ),
         ]
         indexes = [
+            models.Index(fields=["mother"], condition=Q(mother__isnull=False), name="shipment_by_mother"),
             models.Index(
                 Tail("waybill_number"),
                 F("id").desc(),

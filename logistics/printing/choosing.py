@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from django.db import models
 from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from logistics.models import (
@@ -118,8 +119,13 @@ def _parcels(numbers: Sequence[str]) -> dict[str, list[Shipment]]:
     named |= Q(warehouse_order__number__in=numbers) | Q(sub_order__number__in=numbers)
     waves = dict(_of_waves(numbers))
     rows = Shipment.objects.filter(named | Q(warehouse_order__in=waves), direction=Direction.OUT)
-    asked = WaybillErrand.objects.filter(shipment=OuterRef("pk"), kind=ErrandKind.CANCEL, outcome="")
-    is_given_back = Exists(asked.filter(waybill=OuterRef("waybill_number")))
+    # Waybills of a consignment are given back with their mother's.
+    asked = WaybillErrand.objects.filter(
+        shipment=Coalesce(OuterRef("mother"), OuterRef("pk")), kind=ErrandKind.CANCEL, outcome=""
+    )
+    is_given_back = Exists(
+        asked.filter(waybill=Coalesce(OuterRef("mother__waybill_number"), OuterRef("waybill_number")))
+    )
     rows = rows.select_related("warehouse_order", "sub_order").annotate(is_given_back=is_given_back)
     pairs = (
         (number, row)

@@ -55,8 +55,9 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A parcel's waybill label: piece `piece` of `pieces` of its warehouse order (子母件). `mark` is what the carrier
-    sorts by (大头笔, else the region); `sorting_code` is empty where the carrier gave none."""
+    """A parcel's waybill label: piece `piece` of `pieces` of its warehouse order, or of its consignment (子母件), where
+    `mother` is the mother's waybill, else empty. `mark` is what the carrier sorts by (大头笔, else the region);
+    `sorting_code` is empty where the carrier gave none."""
 
     waybill: str
     carrier: str
@@ -72,6 +73,7 @@ class Label:
     weight_g: int
     is_cod: bool
     copy: int
+    mother: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def labels(ids: Sequence[int], copies: Mapping[int, int], arrangement: Arrangeme
     wanted = Shipment.objects.select_related("carrier", "warehouse_order__warehouse__region")
     wanted = wanted.select_related("sub_order__order__region", "label")
     rows = wanted.select_related("sub_order__merchant", "sub_order__warehouse__region").in_bulk(ids)
-    pieces = _pieces(rows.values())
+    pieces, mothers = _pieces(rows.values())
     works = {row.warehouse_order_id for row in rows.values() if row.warehouse_order_id}
     inside = _by_subject(_held(ShipmentLine, ids))
     # Nobody told what is in it: where it is the only parcel, all of it.
@@ -152,6 +154,7 @@ def labels(ids: Sequence[int], copies: Mapping[int, int], arrangement: Arrangeme
                 weight_g=row.weight_g,
                 is_cod=part.payment_method == PaymentMethod.COD,
                 copy=copies[row_id],
+                mother=mothers.get(row_id, ""),
             )
         )
     return found
@@ -279,16 +282,31 @@ def _summed(
     ]
 
 
-def _pieces(parcels: Iterable[Shipment]) -> dict[int, tuple[int, int]]:
-    """Which of how many parcels of its warehouse order each parcel is."""
+def _pieces(parcels: Iterable[Shipment]) -> tuple[dict[int, tuple[int, int]], dict[int, str]]:
+    """Which of how many parcels of its warehouse order, or of its consignment, each parcel is; and the mothers'
+    waybills of those in consignments."""
     works = {parcel.warehouse_order_id for parcel in parcels if parcel.warehouse_order_id}
     rows = Shipment.objects.filter(warehouse_order__in=works, direction=Direction.OUT)
     together: dict[int, list[int]] = defaultdict(list)
-    for work_id, row_id in (
-        rows.exclude(state=ShipmentState.CANCELLED).order_by("pk").values_list("warehouse_order_id", "pk")
+    consigned: dict[int, list[int]] = defaultdict(list)
+    waybills: dict[int, str] = {}
+    columns = ("warehouse_order_id", "pk", "mother_id", "waybill_number", "mother__waybill_number")
+    for work_id, row_id, mother_id, waybill, mothers in (
+        rows.exclude(state=ShipmentState.CANCELLED).order_by("pk").values_list(*columns)
     ):
         together[work_id or 0].append(row_id)
-    return {row_id: (place, len(ids)) for ids in together.values() for place, row_id in enumerate(ids, 1)}
+        consigned[mother_id or row_id].append(row_id)
+        waybills[mother_id or row_id] = (mothers if mother_id else waybill) or ""
+    consigned = {root: ids for root, ids in consigned.items() if len(ids) > 1}
+    return (
+        {
+            row_id: (place, len(ids))
+            for group in (together, consigned)
+            for ids in group.values()
+            for place, row_id in enumerate(ids, 1)
+        },
+        {row_id: waybills[root] for root, ids in consigned.items() for row_id in ids},
+    )
 
 
 def _recipient_key(order: Order) -> tuple[Hashable, ...]:

@@ -53,17 +53,15 @@ def _label(sheet: Sheet, label: Label, scale: float) -> None:
     small, middle, large = 6.5 * scale, 8.5 * scale, 13 * scale
     sheet.write_ends(label.carrier, _print_mark(label.copy), large, small)
     sheet.rule()
-    sheet.write_ends(
-        label.mark,
-        _("Piece %(piece)s/%(pieces)s") % {"piece": label.piece, "pieces": label.pieces},
-        11 * scale,
-        middle,
-    )
+    piece = _("Consignment %(piece)s/%(pieces)s") if label.mother else _("Piece %(piece)s/%(pieces)s")
+    sheet.write_ends(label.mark, piece % {"piece": label.piece, "pieces": label.pieces}, 11 * scale, middle)
     if label.sorting_code:
         sheet.write(label.sorting_code, large)
     sheet.rule()
     sheet.skip(1 * mm)
     sheet.barcode(label.waybill, height=15 * mm * scale, size=10 * scale)
+    if label.mother and label.mother != label.waybill:
+        sheet.write(_("Mother waybill: %(waybill)s") % {"waybill": label.mother}, small)
     sheet.rule()
     to = _("To: %(name)s %(phone)s") % {"name": label.recipient.name, "phone": label.recipient.phone}
     sheet.write_ends(to, _("Cash on delivery") if label.is_cod else "", 10 * scale, middle)

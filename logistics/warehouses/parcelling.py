@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from inventory.models import Warehouse
-from logistics.carriers import cancelling, choosing, following, freight, recognising, waybills, wishing
+from logistics.carriers import cancelling, choosing, consigning, following, freight, recognising, waybills, wishing
 from logistics.carriers.trouble import CARRIER_UNKNOWN
 from logistics.models import Carrier, Direction, Shipment, ShipmentState
 from logistics.warehouses import serials
@@ -145,6 +145,7 @@ def _write(packings: Mapping[int, Packing], works: Mapping[int, Work]) -> None:
     cancelling.give_back({box.id: box.waybill if box.exists else "" for box in told if box.id is not None})
     following.end([box.id for box in told if box.id is not None and not box.exists])
     with_wishes = _update(changed, carriers)
+    consigning.put_first([box.id for box in told if box.id is not None])
     choosing.choose(_without_carrier([box.id for _work, box in new if box.id is not None]))
     planning.plan_parcels([box.id for _work, box in changed if box.id is not None])
     labelled = [box.id for _work, box in changed if box.is_labelled and box.id is not None]

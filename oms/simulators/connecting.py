@@ -82,7 +82,8 @@ def connect_carrier(keys: Keys, address: str) -> None:
     of SF and JD goes nothing until staff name them at the carrier."""
     kdniao, cainiao = keys.kdniao, keys.cainiao
     secrets = {"ebusiness_id": kdniao.business_id, "app_key": kdniao.app_key}
-    platform = _connect_carrier(KDNIAO, "kdniao", f"{address}/kdniao", secrets)
+    options: dict[str, object] = {"children": ["YTO"]}
+    platform = _connect_carrier(KDNIAO, "kdniao", f"{address}/kdniao", secrets, options)
     waybills = _connect_carrier(
         CAINIAO,
         "cainiao",

@@ -57,6 +57,7 @@ class KdniaoPeer(PushingPeer):
         super().__init__(book, speed)
         self.keys, self.notify_url = keys, notify_url
         self.closed: set[str] = set()  # carriers that take nothing
+        self.consigning = {"SF", "JD", "YTO"}  # carriers that give several waybills for an order
         self._methods: Mapping[str, Callable[[_Content], _Content]] = {
             "1007": self._order,
             "1801": self._courier,
@@ -116,13 +117,14 @@ class KdniaoPeer(PushingPeer):
         before = self.book.of_order(code)
         if before is None:
             self._check(content, shipper)
-        waybill = f"{shipper}{prefix}{secrets.randbelow(10**13):013d}"
+        count = int(content.get("Quantity") or 1)
+        waybill, *children = (f"{shipper}{prefix}{secrets.randbelow(10**13):013d}" for _one in range(count))
         is_told = str(content.get("IsSubscribe", "1")) == "1"
-        entry, is_new = self.book.enter(code, shipper, waybill, content, self.now(), is_told=is_told)
+        entry, is_new = self.book.enter(code, shipper, waybill, content, self.now(), is_told=is_told, children=children)
         if not is_new:
             known = {} if entry.cancelled_at is not None else self._issued(entry)
             raise _Refusal("106", "该订单号已下单成功", **known)
-        self._take_one(shipper)
+        self._take(shipper, count)
         return self._issued(entry)
 
     def _issued(self, entry: Entry) -> _Content:
@@ -142,7 +144,12 @@ class KdniaoPeer(PushingPeer):
         }
         answer: _Content = {"Order": order, "UniquerRequestNumber": entry.order_code}
         if str(entry.content.get("IsReturnPrintTemplate")) == "1":
-            answer["PrintTemplate"] = f"<div>{entry.waybill} {entry.content['Receiver']['Name']}</div>"
+            answer["PrintTemplate"] = _template(entry, entry.waybill)
+        children = self.book.children(entry.order_code)
+        if children:
+            answer |= {"SubCount": len(children), "SubOrders": children}
+            if "PrintTemplate" in answer:
+                answer["SubPrintTemplates"] = [_template(entry, one) for one in children]
         return answer
 
     def _check(self, content: _Content, shipper: str) -> None:
@@ -168,15 +175,17 @@ class KdniaoPeer(PushingPeer):
                 raise _Refusal("101", "代收货款金额有误")
         if shipper not in SHIPPERS or shipper in self.closed:
             raise _Refusal("105", "网点暂停收件")
-        if self.left(shipper) < 1:
+        if int(content["Quantity"]) > 1 and shipper not in self.consigning:
+            raise _Refusal("105", "该快递公司不支持子母件")
+        if self.left(shipper) < int(content["Quantity"]):
             raise _Refusal("105", "电子面单余量不足")
 
     def left(self, shipper: str) -> int:
         """How many waybills of the carrier are left."""
         return int(self.book.setting(f"left:{shipper}", str(_FIRST_BALANCE)))
 
-    def _take_one(self, shipper: str) -> None:
-        self.book.set(f"left:{shipper}", str(self.left(shipper) - 1))
+    def _take(self, shipper: str, count: int) -> None:
+        self.book.set(f"left:{shipper}", str(self.left(shipper) - count))
 
     def _courier(self, content: _Content) -> _Content:
         if not (content.get("StartDate") and content.get("EndDate")):
@@ -187,7 +196,7 @@ class KdniaoPeer(PushingPeer):
         entry = self.book.of_order(_needed(content, "OrderCode"))
         if entry is None:
             raise _Refusal("105", "订单不存在")
-        if entry.traces(self.now(), self.speed):
+        if any(one.traces(self.now(), self.speed) for one in self.book.of_consignment(entry.order_code)):
             raise _Refusal("105", "快件已揽收，不能取消")
         self.book.cancel(entry.order_code, self.now())
         return {}
@@ -242,7 +251,7 @@ class KdniaoPeer(PushingPeer):
                 "EBusinessID": self.keys.business_id,
                 "PushTime": _time(self.now()),
                 "Count": "1",
-                "Data": [{**told, "EBusinessID": self.keys.business_id, "OrderCode": entry.order_code}],
+                "Data": [{**told, "EBusinessID": self.keys.business_id, "OrderCode": entry.mother}],
             },
             ensure_ascii=False,
         )
@@ -305,6 +314,10 @@ def is_heard_in(status: int, text: str) -> bool:
         return status == 200 and json.loads(text)["Success"] is True
     except (ValueError, KeyError, TypeError):
         return False
+
+
+def _template(entry: Entry, waybill: str) -> str:
+    return f"<div>{waybill} {entry.content['Receiver']['Name']}</div>"
 
 
 def _needed(content: _Content, name: str) -> str:

@@ -118,10 +118,10 @@ class SfPeer(CarrierPeer):
             "Sender": {"CityName": people.get(1, {}).get("city", "")},
             "Receiver": {"CityName": people.get(2, {}).get("city", "")},
         }
-        entry, is_new = self.book.enter(code, "SF", _number(), kept, self.now(), is_told=True)
+        children = [_number() for _one in range(int(content.get("parcelQty") or 1) - 1)]
+        entry, is_new = self.book.enter(code, "SF", _number(), kept, self.now(), is_told=True, children=children)
         if not is_new:
             raise _Refusal("8016", "重复下单")
-        self.book.add_children(code, [_number() for _one in range(int(content.get("parcelQty") or 1) - 1)])
         return self._made(entry)
 
     def _check(self, content: _Content) -> None:
@@ -183,7 +183,7 @@ class SfPeer(CarrierPeer):
             if self.book.setting(f"confirmed:{entry.order_code}", ""):
                 raise _Refusal("8019", "订单已确认")
             self.book.set(f"confirmed:{entry.order_code}", "yes")
-        elif entry.traces(self.now(), self.speed):
+        elif any(one.traces(self.now(), self.speed) for one in self.book.of_consignment(entry.order_code)):
             raise _Refusal("8252", "订单已揽收，不能取消")
         else:
             self.book.cancel(entry.order_code, self.now())
@@ -239,7 +239,7 @@ class SfPeer(CarrierPeer):
             return None
         entry = self.of_waybill(waybill)
         route = _route(entry.story(self.speed)[traces - 1])
-        told = {**route, "mailno": waybill, "orderid": entry.order_code, "id": f"{traces}", "reasonCode": ""}
+        told = {**route, "mailno": waybill, "orderid": entry.mother, "id": f"{traces}", "reasonCode": ""}
         token = "x" if is_forged else self.keys.push_token
         body = json.dumps({"Body": {"WaybillRoute": [told]}}, ensure_ascii=False)
         return Posted(f"{self.notify_url}?token={token}", body, {"content-type": "application/json;charset=UTF-8"})

@@ -48,6 +48,8 @@ _TURNED = [
 FINAL = ("301", "406")
 # In what was told of a parcel: how many traces it ever has, where it stops on its way.
 _STALLS = "StallsAfter"
+# In the order code of a child, between its mother's and its place.
+_CHILD = "/"
 # From here on a parcel is not stopped any more.
 TOO_LATE = ("202", "301", "404", "407", "406", "413")
 
@@ -77,6 +79,11 @@ class Entry:
     told: int
     asked: int
     turned_at: float | None = None
+
+    @property
+    def mother(self) -> str:
+        """The order code under which it was ordered, its own unless it is a child of another parcel."""
+        return self.order_code.partition(_CHILD)[0]
 
     def story(self, speed: float) -> list[Trace]:
         """All that will ever happen to it; decided by its order code."""
@@ -144,25 +151,38 @@ class WaybillBook:
         return self._many("1 = 1")
 
     def enter(
-        self, order_code: str, shipper: str, waybill: str, content: Mapping[str, Any], now: float, *, is_told: bool
+        self,
+        order_code: str,
+        shipper: str,
+        waybill: str,
+        content: Mapping[str, Any],
+        now: float,
+        *,
+        is_told: bool,
+        children: Sequence[str] = (),
     ) -> tuple[Entry, bool]:
-        """The parcel of the order code, new unless there is one; and whether it is new."""
+        """The parcel of the order code, new unless there is one, with its `children` (waybills); and whether it is
+        new."""
         with self._lock:
             changed = self._database.execute(
                 "INSERT INTO parcel VALUES (?, ?, ?, ?, ?, NULL, ?, 0, 1) ON CONFLICT (order_code) DO NOTHING",
                 (order_code, shipper, waybill, json.dumps(content, ensure_ascii=False), now, is_told),
             ).rowcount
-            if not changed:
+            if changed:
+                self.add_children(order_code, children)
+            else:
                 self._database.execute("UPDATE parcel SET asked = asked + 1 WHERE order_code = ?", (order_code,))
             found = self.of_order(order_code)
             assert found  # noqa: S101 - it was just entered
             return found, bool(changed)
 
     def cancel(self, order_code: str, now: float) -> None:
-        """The parcel will not go."""
+        """The parcel will not go, nor will its children."""
         with self._lock:
             self._database.execute(
-                "UPDATE parcel SET cancelled_at = coalesce(cancelled_at, ?) WHERE order_code = ?", (now, order_code)
+                "UPDATE parcel SET cancelled_at = coalesce(cancelled_at, ?)"
+                " WHERE order_code = ? OR waybill IN (SELECT waybill FROM child WHERE child.order_code = ?)",
+                (now, order_code, order_code),
             )
 
     def stall(self, order_code: str, traces: int) -> None:
@@ -179,10 +199,15 @@ class WaybillBook:
             self._database.execute("INSERT OR IGNORE INTO turned VALUES (?, ?)", (waybill, now))
 
     def add_children(self, order_code: str, waybills: Sequence[str]) -> None:
-        """Further waybills of an order."""
+        """Further waybills of an order, each of a parcel with a story of its own (`Entry.mother`)."""
         with self._lock:
-            rows = [(waybill, order_code) for waybill in waybills]
-            self._database.executemany("INSERT INTO child VALUES (?, ?)", rows)
+            before = len(self.children(order_code))
+            self._database.executemany("INSERT INTO child VALUES (?, ?)", [(one, order_code) for one in waybills])
+            self._database.executemany(
+                "INSERT INTO parcel SELECT ?, shipper, ?, content, created_at, cancelled_at, is_told, 0, 0"
+                " FROM parcel WHERE order_code = ?",
+                [(f"{order_code}{_CHILD}{place}", one, order_code) for place, one in enumerate(waybills, before + 1)],
+            )
 
     def children(self, order_code: str) -> list[str]:
         """The further waybills of an order, oldest first."""
@@ -191,6 +216,14 @@ class WaybillBook:
                 "SELECT waybill FROM child WHERE order_code = ? ORDER BY rowid", (order_code,)
             )
             return [waybill for (waybill,) in rows.fetchall()]
+
+    def of_consignment(self, order_code: str) -> list[Entry]:
+        """The parcel of an order code with its children."""
+        return self._many(
+            "order_code = ? OR waybill IN (SELECT waybill FROM child WHERE child.order_code = ?)",
+            order_code,
+            order_code,
+        )
 
     def change(self, order_code: str, content: Mapping[str, Any]) -> None:
         """What was told of a parcel is otherwise now."""

@@ -171,19 +171,45 @@ def test_cash_without_a_card_to_pay_it_to_is_refused_in_words_before_sf_is_calle
     assert served.peer.book.entries() == []
 
 
-def test_further_parcels_get_child_numbers_of_the_first_ones_order_each_once(
+def test_the_order_of_a_mother_gives_the_child_numbers_of_the_other_boxes(
     shop: factories.Shop, link: Connection, served: Served[SfPeer]
 ) -> None:
     world.in_two_boxes(shop)
-    # The child's number is given and its answer lost: after the first one's order, a search, the numbers are asked for.
-    served.peer.mischief.plan(*_harmless(2), Trick.ERROR_AFTER)
-    for _again in range(3):
+    served.peer.mischief.plan(Trick.ERROR_AFTER)  # the answer is lost: she is searched for
+    for _again in range(2):
         steps.once(dispatching.run)
 
-    (entry,) = served.peer.book.entries()
-    first, second = Shipment.objects.order_by("id")
-    assert (first.waybill_number, [second.waybill_number]) == (entry.waybill, served.peer.book.children(first.number))
+    mother, child = Shipment.objects.order_by("id")
+    entry = served.peer.book.of_order(mother.number)
+    assert (child.mother_id, entry.content["parcelQty"], len(served.peer.book.entries())) == (mother.pk, 2, 2)
+    assert (mother.waybill_number, [child.waybill_number]) == (
+        *(entry.waybill, served.peer.book.children(mother.number)),
+    )
     assert entry.content["serviceList"][0]["value"] == "26.00"
+    assert entry.content["totalWeight"] == 1.0
+    assert steps.broken_invariants() == []
+
+
+def test_a_box_that_is_told_later_joins_the_order_and_gets_its_child_number_once(
+    shop: factories.Shop, link: Connection, served: Served[SfPeer]
+) -> None:
+    part = steps.released(shop.place_order((shop.sku, 3, "10.00"), payment_method="cod"))
+    box = {"lines": [{"line": str(part.lines.get().pk), "quantity": 1}]}
+    steps.warehouse_says(part, "packed", parcels=[box, box])
+    steps.once(dispatching.run)
+    mother, child = Shipment.objects.order_by("id")
+    known = [{**box, "carrier": "SF", "waybill": one.waybill_number} for one in (mother, child)]
+    steps.warehouse_says(part, "packed", minutes=5, parcels=[*known, box])
+    late = Shipment.objects.latest("id")
+    assert (Shipment.objects.count(), late.mother_id) == (3, mother.pk)
+    # Its number is given and the answer lost: after a search, the numbers are asked for.
+    served.peer.mischief.plan(*_harmless(1), Trick.ERROR_AFTER)
+    for _again in range(2):
+        steps.once(dispatching.run)
+
+    numbers = served.peer.book.children(mother.number)
+    assert [steps.fresh(one).waybill_number for one in (child, late)] == numbers
+    assert steps.broken_invariants() == []
 
 
 def _harmless(count: int) -> list[Trick]:

@@ -110,6 +110,9 @@ def test_an_order_goes_through_the_floor_from_its_wave_to_the_carrier(shop, cler
     work = steps.fresh(work)
     assert work.state == "picking"
 
+    # A parcel that nobody has in hand yet is begun by its number.
+    page = clerk.get(reverse("admin:logistics_floor_check", args=[task_of(work).pk]))
+    assert (page.status_code, page["Location"]) == (302, reverse("admin:logistics_floor_number"))
     assert begin(clerk, work.number).status_code == 302
     wrong = post(clerk, work, "scan", code="NOT-OURS")
     assert (wrong.status_code, wrong.context["error"]) == (409, "NOT-OURS does not belong in this parcel.")

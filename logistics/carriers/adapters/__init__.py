@@ -6,7 +6,7 @@ as facts (see `logistics.carriers.scans`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from typing import Protocol, TypeVar, runtime_checkable
@@ -44,9 +44,27 @@ class PickUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Child:
+    """A further parcel of a consignment: our shipment number, and its place among the parcels of the warehouse order
+    from the mother on (the mother's is 0)."""
+
+    reference: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildWaybill:
+    """The waybill that a further parcel got with its mother's."""
+
+    waybill: str
+    label: Label | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a carrier said: taken, with a waybill number, or refused. `carrier` is the code of the carrier that was
-    asked, `account` the connection over which; they need not be filled in by adapters."""
+    """What a carrier said: taken, with a waybill number, or refused. `children` are the waybills of the parcel's
+    further ones by reference; one that is left out got none. `carrier` is the code of the carrier that was asked,
+    `account` the connection over which; they need not be filled in by adapters."""
 
     taken: bool
     reason: str = ""
@@ -55,11 +73,13 @@ class Answer:
     account: int = 0
     label: Label | None = None
     pick_up: PickUp | None = None
+    children: Mapping[str, ChildWaybill] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A parcel for a carrier: `reference` is our shipment number, `warehouse_order` what the warehouse knows it by."""
+    """A parcel for a carrier: `reference` is our shipment number, `warehouse_order` what the warehouse knows it by.
+    With `children` it is the mother of a consignment, and `weight_g` is that of all its parcels."""
 
     reference: str
     sub_order: str
@@ -78,6 +98,7 @@ class Parcel:
     # When the buyer wants it, where the order says so.
     deliver_from: datetime | None = None
     deliver_until: datetime | None = None
+    children: Sequence[Child] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +162,17 @@ class Redirection:
 
 
 # What only some protocols have. Ask for it by the functions below.
+
+
+@runtime_checkable
+class Consigns(Protocol):
+    """Sells several waybills with one order: mother and children (子母件)."""
+
+    def consigns(self, link: Connection, carrier: str) -> bool:
+        """Whether the account does so for the carrier (our code)."""
+
+    def extends(self, link: Connection) -> bool:
+        """Whether an order that was made may get further children later."""
 
 
 @runtime_checkable
@@ -277,6 +309,22 @@ def tells_of_its_own(link: Connection) -> bool:
         return isinstance(adapter, Subscribes) and adapter.tells_of_its_own(link)
     except OmsError:
         return False
+
+
+def consigns(link: Connection, carrier: str) -> bool:
+    """Whether several parcels may go with one order of the carrier (our code) over the connection. False where what the
+    connection says of itself is wrong."""
+    try:
+        adapter = _adapter(link)
+        return isinstance(adapter, Consigns) and adapter.consigns(link, carrier)
+    except (OmsError, LookupError):
+        return False
+
+
+def extends(link: Connection, carrier: str) -> bool:
+    """Whether, beyond that, an order that was made may get further parcels."""
+    adapter = _adapter(link) if consigns(link, carrier) else None
+    return isinstance(adapter, Consigns) and adapter.extends(link)
 
 
 def cancelling(link: Connection) -> Cancels | None:

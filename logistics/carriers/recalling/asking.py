@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory.models import Region
-from logistics.carriers import adapters
+from logistics.carriers import adapters, consigning
 from logistics.carriers.parcels import SUB_ORDERS_OF
 from logistics.carriers.recalling import kinds
 from logistics.models import MOVING, Recall, RecallKind, RecallState, Shipment, ShipmentState
@@ -112,19 +112,20 @@ def chance(shipment: Shipment) -> str:
 
 @transaction.atomic
 def ask_back(shipment_id: int, *, reason: str, actor: Actor, version: int | None = None) -> Recall:
-    """Let the carrier be asked to send the parcel back. When it comes back, its part of the order is returned and paid
-    back as any parcel that comes back.
+    """Let the carrier be asked to send the parcel back, and with it what else is on its way of its consignment. When it
+    comes back, its part of the order is returned and paid back as any parcel that comes back.
 
     Raises Shipment.DoesNotExist, CannotRecall, ChangedMeanwhile, and OmsError without a reason.
     """
     shipment, _order = _lock(shipment_id, version)
-    return _write(shipment, RecallKind.RETURN, reason=reason, actor=actor)
+    return _write_all(shipment, RecallKind.RETURN, reason=reason, actor=actor)
 
 
 @transaction.atomic
 def ask_elsewhere(shipment_id: int, new: Recipient, *, reason: str, actor: Actor, version: int | None = None) -> Recall:
-    """Let the carrier be asked to bring the parcel to another recipient or place; what `new` leaves out stays. The
-    order's recipient stays as it is: its other parcels go there. Old and new are kept sealed on the timeline.
+    """Let the carrier be asked to bring the parcel, with what else is on its way of its consignment, to another
+    recipient or place; what `new` leaves out stays. The order's recipient stays as it is: its other parcels go there.
+    Old and new are kept sealed on the timeline.
 
     Raises as `ask_back`, and WrongFields naming what is wrong with the recipient.
     """
@@ -152,7 +153,7 @@ def ask_elsewhere(shipment_id: int, new: Recipient, *, reason: str, actor: Actor
         changes["region"] = (str(order.region or ""), str(region))
     if not changes:
         raise OmsError(_("That is where it goes already."), attr="address")
-    return _write(shipment, RecallKind.REDIRECT, reason=reason, actor=actor, there=there, changes=changes)
+    return _write_all(shipment, RecallKind.REDIRECT, reason=reason, actor=actor, there=there, changes=changes)
 
 
 def _lock(shipment_id: int, version: int | None) -> tuple[Shipment, Order]:
@@ -163,6 +164,25 @@ def _lock(shipment_id: int, version: int | None) -> tuple[Shipment, Order]:
     if version is not None and shipment.version != version:
         raise ChangedMeanwhile(_("The parcel was scanned meanwhile. Look at it again and repeat what you wanted."))
     return shipment, order
+
+
+def _write_all(
+    shipment: Shipment,
+    kind: RecallKind,
+    *,
+    reason: str,
+    actor: Actor,
+    there: Destination | None = None,
+    changes: dict[str, tuple[str, str]] | None = None,
+) -> Recall:
+    """Write it for the parcel and for those of its consignment that may be asked for; returns the parcel's."""
+    recall = _write(shipment, kind, reason=reason, actor=actor, there=there, changes=changes)
+    others = [one.pk for one in consigning.members(shipment) if one.pk != shipment.pk]
+    rows = Shipment.objects.select_related("carrier__connection", "connection").filter(pk__in=others)
+    for one in rows.select_for_update(no_key=True, of=("self",)).order_by("pk"):
+        if obstacle(one, kind) is None:
+            _write(one, kind, reason=reason, actor=actor, there=there, changes=changes)
+    return recall
 
 
 def _write(

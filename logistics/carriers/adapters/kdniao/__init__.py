@@ -4,6 +4,7 @@ Our shipment number is the order code, which kdniao takes once: asked again it a
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from logistics.carriers.adapters import (
     Booked,
     Candidate,
     CannotDecode,
+    ChildWaybill,
     DoorOrder,
     Label,
     Parcel,
@@ -59,9 +61,18 @@ class Kdniao:
             pick_up = bodies.next_pick_up(mine, timezone.now()) if comes else None
             carrier = theirs.get(parcel.carrier, parcel.carrier)
             body = bodies.order(parcel, goods[parcel.reference], carrier, mine, pick_up)
-            return _booked(wire.ask(link, mine, by, body), parcel.reference, carrier, mine, pick_up)
+            return _booked(wire.ask(link, mine, by, body), parcel, carrier, mine, pick_up)
 
         return one_by_one([parcel for parcel in parcels if parcel.reference in goods], book)
+
+    def consigns(self, link: Connection, carrier: str) -> bool:
+        """Of e-waybills (1007), where the connection names the carrier: kdniao does not say whose can."""
+        options = setup.of(link).options
+        return options.books_by == "1007" and codes.theirs(PROTOCOL).get(carrier, carrier) in options.children
+
+    def extends(self, link: Connection) -> bool:
+        """An order is made once."""
+        return False
 
     def decode_receiver(self, link: Connection, token: str) -> Receiver:
         """kdniao knows no platform's tokens. Raises CannotDecode."""
@@ -91,7 +102,7 @@ class Kdniao:
         def book(one: DoorOrder) -> Answer:
             carrier = theirs.get(one.parcel.carrier, one.parcel.carrier)
             body = bodies.order(one.parcel, one.contents, carrier, mine, one.pick_up)
-            return _booked(wire.ask(link, mine, "1801", body), one.reference, carrier, mine, one.pick_up)
+            return _booked(wire.ask(link, mine, "1801", body), one.parcel, carrier, mine, one.pick_up)
 
         return one_by_one(wanted, book)
 
@@ -166,17 +177,36 @@ def _each(link: Connection, parcels: Sequence[Booked], ask: Callable[[Booked, st
     return one_by_one(parcels, lambda one: ask(one, theirs.get(one.carrier, one.carrier), mine))
 
 
-def _booked(said: Mapping[str, Any], reference: str, carrier: str, mine: Setup, pick_up: PickUp | None) -> Answer:
+def _booked(said: Mapping[str, Any], parcel: Parcel, carrier: str, mine: Setup, pick_up: PickUp | None) -> Answer:
     inner = said.get("Order")
     order: Mapping[str, Any] = inner if isinstance(inner, dict) else {}
     waybill, is_repeated = text(order, "LogisticCode"), text(said, "ResultCode") in mine.options.repeated
     if not wire.succeeded(said) and not is_repeated:
         return _plain(said, mine)
-    is_this_one = text(order, "OrderCode") in ("", reference) and text(order, "ShipperCode") in ("", carrier)
+    is_this_one = text(order, "OrderCode") in ("", parcel.reference) and text(order, "ShipperCode") in ("", carrier)
     if not (is_this_one and 0 < len(waybill) <= _MOST_OF_A_WAYBILL):
         raise wire.unclear(said)
     label = Label(**{ours: text(order, name) for ours, name in _LABEL.items()}, template=text(said, "PrintTemplate"))
-    return Answer(taken=True, waybill=waybill, label=label, pick_up=pick_up)
+    children = _children(said, parcel, waybill, label)
+    return Answer(taken=True, waybill=waybill, label=label, pick_up=pick_up, children=children)
+
+
+def _children(said: Mapping[str, Any], parcel: Parcel, mother: str, label: Label) -> dict[str, ChildWaybill]:
+    """The further parcels' waybills, in their order; each with its own template where there is one for each."""
+    numbers, templates = _texts(said, "SubOrders"), _texts(said, "SubPrintTemplates")
+    numbers = [number for number in numbers if number != mother and len(number) <= _MOST_OF_A_WAYBILL]
+    own = templates if len(templates) == len(numbers) else [""] * len(numbers)
+    return {
+        child.reference: ChildWaybill(number, replace(label, template=template))
+        for child, number, template in zip(parcel.children, numbers, own, strict=False)
+    }
+
+
+def _texts(said: Mapping[str, Any], name: str) -> list[str]:
+    """A list of texts, or texts with commas between them."""
+    value = said.get(name)
+    parts = value.split(",") if isinstance(value, str) and name == "SubOrders" else value
+    return [one.strip() for one in parts if isinstance(one, str) and one.strip()] if isinstance(parts, list) else []
 
 
 def _plain(said: Mapping[str, Any], mine: Setup) -> Answer:

@@ -51,7 +51,7 @@ def order(parcel: Parcel, contents: Contents, carrier: str, setup: Setup, pick_u
         or [{"GoodsName": "商品", "Goodsquantity": 1}],
         "Weight": parcel.weight_g / 1000,
         "Volume": round(contents.volume_mm3 / 10**9, 6),
-        "Quantity": 1,
+        "Quantity": 1 + len(parcel.children),
         "IsNotice": 0 if options.notifies_courier else 1,
         "IsSubscribe": "1",
         "IsReturnPrintTemplate": "1" if options.with_template else "0",

@@ -22,6 +22,7 @@ class Options(msgspec.Struct, frozen=True):
     pay_type: int = 3
     exp_type: str = "1"
     exp_types: dict[str, str] = {}
+    children: tuple[str, ...] = ()
     cod_service: str = "COD"
     cod_accounts: dict[str, str] = {}
     notifies_courier: bool = False

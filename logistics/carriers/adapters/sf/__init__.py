@@ -1,8 +1,8 @@
 """SF (顺丰) itself, by its platform 丰桥: waybills, couriers, routes, sending back and elsewhere.
 
 Our shipment number is the order number, which SF takes once: one that may have been taken is searched for before it is
-ordered (again). Further parcels of a warehouse order get the child numbers (子母件) of the first one's order, each by
-its place, so that a number is never asked for twice.
+ordered (again). The children of a consignment (子母件) get the child numbers of their mother's order, each by its
+place, so that a number is never asked for twice; one that joins her later gets a further number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from logistics.carriers.adapters import (
     Answer,
     Booked,
     CannotDecode,
+    ChildWaybill,
     Label,
     Parcel,
     PickUp,
@@ -50,7 +51,7 @@ class Sf:
 
         def book(parcel: Parcel) -> Answer:
             about = told[parcel.reference]
-            if about.first and mine.options.children:
+            if about.mother:
                 return _child(link, mine, parcel, about)
             refusal = _cannot(about, mine)
             if refusal:
@@ -58,6 +59,14 @@ class Sf:
             return _order(link, mine, parcel, about)
 
         return one_by_one([parcel for parcel in parcels if parcel.reference in told], book)
+
+    def consigns(self, link: Connection, carrier: str) -> bool:
+        """Unless the connection says otherwise."""
+        return setup.of(link).options.children
+
+    def extends(self, link: Connection) -> bool:
+        """Further numbers are asked for by the mother's order."""
+        return True
 
     def decode_receiver(self, link: Connection, token: str) -> Receiver:
         """SF knows no platform's tokens. Raises CannotDecode."""
@@ -116,7 +125,7 @@ def _cannot(about: Contents, mine: Setup) -> str:
     """Why SF cannot be asked at all."""
     if about.cod_yuan and not (mine.options.cod_card or mine.monthly_card):
         return OwnRefusal.NO_COD_CARD.value
-    if about.has_others and not mine.options.children:
+    if about.has_others:
         return OwnRefusal.COD_IN_PARCELS.value
     return ""
 
@@ -144,22 +153,28 @@ def _order(link: Connection, mine: Setup, parcel: Parcel, about: Contents) -> An
         raise Unclear("SF took the order and gave no waybill yet")
     if mine.options.confirms:
         _confirm(link, mine, parcel.reference, waybills[0])
-    return Answer(taken=True, waybill=waybills[0], label=_label(found), pick_up=pick_up)
+    label, numbers = _label(found), _waybills(found, _CHILD)
+    children = {
+        child.reference: ChildWaybill(numbers[child.place - 1], label)
+        for child in parcel.children
+        if child.place <= len(numbers)
+    }
+    return Answer(taken=True, waybill=waybills[0], label=label, pick_up=pick_up, children=children)
 
 
 def _child(link: Connection, mine: Setup, parcel: Parcel, about: Contents) -> Answer:
     """The child number at the parcel's place; numbers that there are not yet are asked for."""
-    found = _search(link, mine, about.first)
+    found = _search(link, mine, about.mother)
     if found is None:
-        raise Unclear(f"{parcel.reference} waits for the waybill of {about.first}")
+        raise Unclear(f"{parcel.reference} waits for the waybill of {about.mother}")
     numbers = _waybills(found, _CHILD)
     if len(numbers) < about.place:
-        body = {"orderId": about.first, "parcelQty": about.place - len(numbers)}
+        body = {"orderId": about.mother, "parcelQty": about.place - len(numbers)}
         try:
             wire.ask(link, mine, CHILDREN, body)
         except wire.Refused as refused:
             return _refusal(refused, mine)
-        numbers = _waybills(_search(link, mine, about.first) or {}, _CHILD)
+        numbers = _waybills(_search(link, mine, about.mother) or {}, _CHILD)
     if len(numbers) < about.place:
         raise Unclear(f"SF has no child number for {parcel.reference} yet")
     return Answer(taken=True, waybill=numbers[about.place - 1], label=_label(found))

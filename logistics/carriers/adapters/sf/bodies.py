@@ -20,7 +20,7 @@ def order(parcel: Parcel, contents: Contents, setup: Setup, pick_up: PickUp | No
         "custReferenceNo": parcel.sub_order,
         "expressTypeId": options.express_type,
         "payMethod": options.pay_method,
-        "parcelQty": 1,
+        "parcelQty": 1 + max((child.place for child in parcel.children), default=0),
         "totalWeight": parcel.weight_g / 1000,
         "totalVolume": round(contents.volume_mm3 / 1000, 3),  # cm³
         "isReturnRoutelabel": 1,
