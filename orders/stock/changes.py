@@ -69,8 +69,8 @@ def change_many(
     """Do each change of the merchant's goods for itself; returns the stock as it is then, or why it was refused, in
     order. The merchant changes what lies in its own warehouses, staff what lies `everywhere`.
 
-    What takes no promise away is done in a handful of statements; the rest, and a stock row that is named twice, one
-    by one. All that they need is locked beforehand, sub-orders before stock.
+    What takes no promise away is done in a handful of statements, as many again as often as a stock row is named; the
+    rest one by one. All that they need is locked beforehand, sub-orders before stock.
     """
     outcomes: dict[int, Stock | OmsError] = {}
     skus = {sku.code: sku for sku in Sku.objects.visible_to(merchant).filter(code__in={c.sku for c in changes})}
@@ -94,27 +94,27 @@ def change_many(
             places.setdefault((hosts[change.warehouse].warehouse.pk, skus[change.sku].pk), []).append(index)
     rows = receiving.rows_of(places)
     ahead = _lock_ahead(rows, places, changes)
-    once = {rows[place]: indexes[0] for place, indexes in places.items() if len(indexes) == 1}
-    done = _change_simply({stock: changes[index] for stock, index in once.items()}, actor)
-    for stock_id, outcome in done.items():
-        outcomes[once[stock_id]] = outcome
-    for place, indexes in places.items():
-        for index in indexes:
-            if index in outcomes:
-                continue
-            change = changes[index]
-            if rows[place] not in ahead:
-                # It became short between the look and the lock; what it needs now is not locked.
-                outcomes[index] = ChangedMeanwhile(_("The stock was changed meanwhile. Repeat the call."))
-                continue
-            try:
-                outcomes[index] = change_one(
-                    rows[place], change.on_hand, change.change, change.version, change.note, actor=actor
-                )
-            except OmsError as refusal:
-                outcomes[index] = refusal
+    waiting = {rows[place]: indexes for place, indexes in places.items()}
+    while waiting:
+        # In turns, each with one change of a stock row: they are done in their order, and together.
+        turn = {stock: indexes[0] for stock, indexes in waiting.items()}
+        done = _change_simply({stock: changes[index] for stock, index in turn.items()}, actor)
+        for stock, index in turn.items():
+            outcomes[index] = done[stock] if stock in done else _change_locked(stock, changes[index], ahead, actor)
+        waiting = {stock: indexes[1:] for stock, indexes in waiting.items() if len(indexes) > 1}
     nudging.nudge("wake")
     return [outcomes[index] for index in range(len(changes))]
+
+
+def _change_locked(stock_id: int, change: Change, locked: set[int], actor: Actor) -> Stock | OmsError:
+    """A change that may cost promises, of a stock row that should be among the `locked` ones."""
+    if stock_id not in locked:
+        # It became short between the look and the lock; what it needs now is not locked.
+        return ChangedMeanwhile(_("The stock was changed meanwhile. Repeat the call."))
+    try:
+        return change_one(stock_id, change.on_hand, change.change, change.version, change.note, actor=actor)
+    except OmsError as refusal:
+        return refusal
 
 
 def _not_kept(sku: Sku, host: Host, change: Change) -> OmsError | None:
@@ -135,7 +135,8 @@ def _not_kept(sku: Sku, host: Host, change: Change) -> OmsError | None:
 def _lock_ahead(
     rows: dict[tuple[int, int], int], places: dict[tuple[int, int], list[int]], changes: Sequence[Change]
 ) -> set[int]:
-    """Lock the stock rows and the sub-orders that they may cost their promises; returns the rows done one by one."""
+    """Lock the stock rows and the sub-orders that they may cost their promises; returns the rows whose changes may cost
+    some."""
     known = {stock.pk: stock for stock in Stock.objects.filter(pk__in=rows.values())}
     ahead: set[int] = set()
     for place, indexes in places.items():

@@ -4,8 +4,10 @@ import json
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from inventory.models import Sku, SkuCost, Stock
+from inventory.models import Sku, SkuCost, Stock, StockMovement
 from oms.management.commands.check_invariants import ALL
 from orders.intake import rejecting
 from orders.models import Order, OrderEvent, RejectedOrder
@@ -73,6 +75,38 @@ def test_many_changes_have_a_result_each(api, shop, django_assert_max_num_querie
     with django_assert_max_num_queries(18):
         many = [{**row, "sku": sku.code, "on_hand": 5} for sku in skus]
         assert {r["status"] for r in send(api, {"changes": many}, INVENTORY).json()["results"]} == {"changed"}
+
+
+def test_rows_that_name_one_stock_again_are_done_in_their_order_and_together(api, shop):
+    factories.allocated_order((shop.sku, 5, "10.00"), merchant=shop.merchant)
+    row = {"warehouse": shop.warehouse.code}
+    first, other = shop.sku.code, shop.other_sku.code
+    changes = [
+        {**row, "sku": first, "on_hand": 9, "note": "one"},
+        {**row, "sku": other, "change": 1},
+        {**row, "sku": first, "change": -7, "note": "two"},  # 2 are left, of which 5 were promised
+        {**row, "sku": first, "change": 4, "note": "three"},
+        {**row, "sku": other, "change": -1000},
+        {**row, "sku": first, "change": 1, "version": 1},
+        {**row, "sku": other, "change": 2},
+    ]
+    results = send(api, {"changes": changes}, INVENTORY).json()["results"]
+    assert [one.get("on_hand") for one in results] == [9, 101, 2, 6, None, None, 103]
+    assert [one.get("reserved") for one in results] == [5, 0, 0, 0, None, None, 0]
+    counted = StockMovement.objects.filter(stock__sku=shop.sku, note__in=["one", "two", "three"]).order_by("id")
+    assert [one.note for one in counted] == ["one", "two", "three"]
+    assert steps.broken_invariants() == []
+
+    skus = [factories.SkuFactory(merchant=shop.merchant) for _ in range(20)]
+
+    def statements(times: int, of: int) -> int:
+        many = [{**row, "sku": sku.code, "change": 1} for _ in range(times) for sku in skus[:of]]
+        with CaptureQueriesContext(connection) as captured:
+            assert {r["status"] for r in send(api, {"changes": many}, INVENTORY).json()["results"]} == {"changed"}
+        return len(captured)
+
+    statements(1, 20)
+    assert statements(3, 20) == statements(3, 2)
 
 
 def test_a_figure_of_a_change_that_is_none_refuses_its_row_alone(api, shop):
