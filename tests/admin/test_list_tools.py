@@ -9,7 +9,7 @@ from django.test import Client
 
 from logistics.models import Shipment
 from oms.common.desk.lists import KeysetAdmin, page_of
-from oms.common.models import ListColumns, SavedView
+from oms.common.models import SavedView
 from oms.merchant_admin import site as merchants
 from tests import factories, steps
 from tests.admin.conftest import client_of
@@ -44,7 +44,7 @@ def test_who_chooses_columns_sees_those_and_nobody_else_does(clerk: Client, boss
     assert answer["Location"] == f"{PARCELS}?state=signed"
     assert heads(clerk, PARCELS) == [usual[0], usual[2], "collected_at"]
     assert heads(boss, PARCELS) == usual
-    assert ListColumns.objects.get().columns == [usual[2], "collected_at"]
+    assert SavedView.objects.get().columns == [usual[2], "collected_at"]
 
     clerk.post("/admin/lists/logistics_shipment/columns/", {"column": [usual[1]], "reset": "1"})
     assert heads(clerk, PARCELS) == usual
@@ -53,9 +53,9 @@ def test_who_chooses_columns_sees_those_and_nobody_else_does(clerk: Client, boss
 def test_a_column_that_is_gone_does_no_harm(clerk: Client) -> None:
     usual = heads(clerk, PARCELS)
     clerk.post("/admin/lists/logistics_shipment/columns/", {"column": usual[:2]})
-    ListColumns.objects.update(columns=["gone", usual[1]])
+    SavedView.objects.update(columns=["gone", usual[1]])
     assert heads(clerk, PARCELS) == usual[:2]
-    ListColumns.objects.update(columns=["gone"])
+    SavedView.objects.update(columns=["gone"])
     assert heads(clerk, PARCELS) == usual[:1]
 
 

@@ -41,7 +41,7 @@ def test_the_list_takes_as_many_statements_for_a_hundred_orders_as_for_ten(
     for _ in range(90):
         shop.place_order()
 
-    assert statements(boss, LIST) == few <= 13
+    assert statements(boss, LIST) == few <= 14
 
 
 def test_the_list_never_counts_or_skips(shop: factories.Shop, boss: Client) -> None:

@@ -42,7 +42,7 @@ from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin, page_of
 from oms.common.errors import FieldError
 from oms.common.files import exporting
-from oms.common.models import Connection, ListColumns, TicketTarget
+from oms.common.models import Connection, SavedView, TicketTarget
 from oms.common.secrecy import seal
 from oms.common.work import clock, jobs, schedule
 from oms.management.commands.drain import drain
@@ -328,7 +328,7 @@ def test_no_list_asks_for_more_with_more_rows(
     for model_admin in admin.site._registry.values():
         if isinstance(model_admin, KeysetAdmin):
             names = [column["name"] for column in model_admin.offered_columns(request)]
-            ListColumns.objects.create(owner_id=request.user.pk, page=page_of(model_admin), columns=names)
+            SavedView.objects.create(owner_id=request.user.pk, page=page_of(model_admin), columns=names)
     counted = []
     # Twice: the first rows may be the first of their kind.
     for _ in range(2):

@@ -16,11 +16,10 @@ from django.utils.translation import gettext_lazy
 from oms.common.desk import acting
 from oms.common.desk.keyset import NEWER, OLDER, SORT
 from oms.common.desk.lists import KeysetAdmin, page_of
-from oms.common.models import ListColumns, SavedView, Team
+from oms.common.models import SavedView, Team
 
 # Who gives tickets to people keeps views for teams.
 ASSIGN = "common.assign_ticket"
-MOST_VIEWS = 30
 LONGEST_QUERY = 1000
 
 
@@ -59,10 +58,8 @@ def tools_of(request: HttpRequest, model_admin: KeysetAdmin) -> dict[str, Any]:
 
 
 def views_of(request: HttpRequest, model_admin: KeysetAdmin, query: str) -> list[dict[str, Any]]:
-    """The views of a list that the person may open: their own, and on the staff's site those of teams. One
-    statement."""
+    """The views of a list that the person may open: their own, and on the staff's site those of teams."""
     site, user = model_admin.admin_site.name, request.user
-    rows = SavedView.objects.filter(_opened_by(user, site), page=page_of(model_admin)).order_by("team", "title")
     may_delete = _may_keep_for_teams(request, site)
     return [
         {
@@ -73,7 +70,8 @@ def views_of(request: HttpRequest, model_admin: KeysetAdmin, query: str) -> list
             "may_delete": row.owner_id == user.pk or (bool(row.team) and may_delete),
             "delete_address": reverse(f"{site}:list_view_gone", args=[row.pk]),
         }
-        for row in rows[: 2 * MOST_VIEWS]
+        for row in model_admin.kept_views(request)
+        if row.title
     ]
 
 
@@ -127,9 +125,9 @@ def _keep_columns(request: HttpRequest, page: str, site: AdminSite) -> HttpRespo
 
     def do(_data: dict[str, Any]) -> str:
         if "reset" in request.POST or not wanted:
-            ListColumns.objects.filter(owner=request.user.pk, page=page).delete()
+            SavedView.objects.filter(owner=request.user.pk, page=page, title="").delete()
             return _("The list has its usual columns again.")
-        ListColumns.objects.update_or_create(owner_id=request.user.pk, page=page, defaults={"columns": wanted})
+        SavedView.objects.update_or_create(owner_id=request.user.pk, page=page, title="", defaults={"columns": wanted})
         return _("The list shows the columns that you chose.")
 
     may = model_admin.has_view_permission(request)
@@ -142,11 +140,6 @@ def _list_of(site: AdminSite, page: str) -> KeysetAdmin:
         if isinstance(model_admin, KeysetAdmin) and page_of(model_admin) == page:
             return model_admin
     raise Http404
-
-
-def _opened_by(user: Any, site: str) -> Q:
-    # Teams are of the staff: on the merchants' site everybody has but their own.
-    return Q(owner=user) | ~Q(team="") if site == "admin" else Q(owner=user)
 
 
 def _may_keep_for_teams(request: HttpRequest, site: str) -> bool:

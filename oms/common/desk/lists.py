@@ -13,7 +13,7 @@ from django.contrib.admin.utils import label_for_field
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import IntegrityError
-from django.db.models import BooleanField, Count, F, Func, QuerySet
+from django.db.models import BooleanField, Count, F, Func, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -30,7 +30,7 @@ from oms.common.desk.counting import COUNT_CAP, first_id_since
 from oms.common.desk.keyset import SORT, KeysetChangeList, PagingByKey
 from oms.common.desk.list_choices import INTERNAL, LAST, more_columns, sort_words, sorts_of
 from oms.common.errors import OmsError
-from oms.common.models import ListColumns, Ticket, WorkItem
+from oms.common.models import SavedView, Ticket, WorkItem
 from oms.common.templatetags.staff import badge, state_badge
 
 # Where a request keeps why its form could not be saved.
@@ -43,6 +43,10 @@ ADDED_FILTERS: dict[str, Any] = {}
 def staff_actor_name(request: HttpRequest) -> str:
     """The name under which the timeline remembers the person who is logged in."""
     return request.user.get_username()
+
+
+# So many views are shown beside a list, of a person and of teams each.
+MOST_VIEWS = 30
 
 
 def page_of(model_admin: Any) -> str:
@@ -105,14 +109,20 @@ class KeysetAdmin(ModelAdmin):
             for name in (*names, *more_columns(self, names))
         ]
 
-    def _chosen_columns(self, request: HttpRequest) -> set[str]:
-        """Those that the person chose. One statement a request; none for who is not logged in."""
-        kept: dict[str, set[str]] = request.__dict__.setdefault("_oms_columns", {})
+    def kept_views(self, request: HttpRequest) -> Sequence[SavedView]:
+        """What the person and, on the staff's site, teams keep for the list. One statement a request; none for who is
+        not logged in. Teams are of the staff: on the merchants' site everybody has but their own."""
+        kept: dict[str, list[SavedView]] = request.__dict__.setdefault("_oms_kept_views", {})
         page = page_of(self)
         if page not in kept:
-            rows = ListColumns.objects.filter(owner=request.user.pk, page=page) if request.user.pk else []
-            kept[page] = {name for row in rows for name in row.columns}
+            of_teams = ~Q(team="") if self.admin_site.name == "admin" else Q()
+            opened = Q(owner=request.user.pk) | of_teams if of_teams else Q(owner=request.user.pk)
+            rows = SavedView.objects.filter(opened, page=page).order_by("team", "title")
+            kept[page] = list(rows[: 2 * MOST_VIEWS + 1]) if request.user.pk else []
         return kept[page]
+
+    def _chosen_columns(self, request: HttpRequest) -> set[str]:
+        return {name for row in self.kept_views(request) if not row.title for name in row.columns}
 
     def get_list_display_links(self, request: HttpRequest, list_display: Sequence[Any]) -> Sequence[Any] | None:
         """The first column leads to the row, unless it is a link to something else: there are no links within links."""

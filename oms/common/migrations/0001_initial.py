@@ -319,28 +319,13 @@ class Migration(FirstMigration):
             },
         ),
         migrations.CreateModel(
-            name='ListColumns',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('page', models.CharField(max_length=60, verbose_name='page')),
-                ('columns', models.JSONField(default=list, verbose_name='columns')),
-                ('owner', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='owner')),
-            ],
-            options={
-                'verbose_name': 'columns of a list',
-                'verbose_name_plural': 'columns of lists',
-                'ordering': ['id'],
-                'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('owner', 'page'), name='list_columns_of_a_person_are_kept_once')],
-            },
-        ),
-        migrations.CreateModel(
             name='SavedView',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('team', models.CharField(blank=True, choices=[('service', 'Customer service'), ('logistics', 'Warehouse and logistics'), ('finance', 'Finance'), ('technical', 'Technical operations')], db_default='', max_length=24, verbose_name='team')),
                 ('page', models.CharField(max_length=60, verbose_name='page')),
-                ('title', models.CharField(max_length=40, verbose_name='title')),
+                ('title', models.CharField(blank=True, max_length=40, verbose_name='title')),
+                ('columns', models.JSONField(blank=True, db_default=[], default=list, verbose_name='columns')),
                 ('query', models.CharField(blank=True, db_default='', max_length=1000, verbose_name='filters')),
                 ('owner', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='owner')),
             ],
@@ -349,7 +334,7 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'saved views',
                 'ordering': ['id'],
                 'default_permissions': (),
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('team', '')), models.Q(('owner__isnull', True), ('team__in', ['service', 'logistics', 'finance', 'technical'])), _connector='OR'), name='saved_view_is_of_a_person_or_a_team'), models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('owner', 'page', 'title'), name='saved_view_of_a_person_has_its_title_once'), models.UniqueConstraint(condition=models.Q(('team', ''), _negated=True), fields=('team', 'page', 'title'), name='saved_view_of_a_team_has_its_title_once')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('team', '')), models.Q(('owner__isnull', True), ('team__in', ['service', 'logistics', 'finance', 'technical'])), _connector='OR'), name='saved_view_is_of_a_person_or_a_team'), models.CheckConstraint(condition=models.Q(models.Q(('title', ''), _negated=True), models.Q(('owner__isnull', False), ('query', '')), _connector='OR'), name='saved_view_without_a_title_is_a_persons'), models.UniqueConstraint(condition=models.Q(('owner__isnull', False)), fields=('owner', 'page', 'title'), name='saved_view_of_a_person_has_its_title_once'), models.UniqueConstraint(condition=models.Q(('team', ''), _negated=True), fields=('team', 'page', 'title'), name='saved_view_of_a_team_has_its_title_once')],
             },
         ),
         migrations.CreateModel(

@@ -14,7 +14,7 @@ from oms.common.models.base import (
 )
 from oms.common.models.care import InvariantCheck, InvariantRepair, ScheduledTask
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
-from oms.common.models.desk import ListColumns, QueueLook, SavedView, TicketTarget
+from oms.common.models.desk import QueueLook, SavedView, TicketTarget
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
 from oms.common.models.login import FailedLogIn, OneTimePassword
@@ -45,7 +45,6 @@ __all__ = [
     "Job",
     "JobResult",
     "JobState",
-    "ListColumns",
     "MessageTemplate",
     "MessageWay",
     "OneTimePassword",

@@ -1,4 +1,4 @@
-"""What people keep for themselves and each other at their lists: saved views, columns, target times, when they last
+"""What people keep for themselves and each other at their lists: saved views and columns, target times, when they last
 looked."""
 
 from django.conf import settings
@@ -16,7 +16,8 @@ MOST_MINUTES = 28 * 24 * 60
 class SavedView(models.Model):
     """A list with its filters under a name, of one person (`owner`) or of a team: exactly one of both.
 
-    `page` is the list's address by name (`common_ticket`), `query` its filters as in the address.
+    `page` is the list's address by name (`common_ticket`), `query` its filters as in the address. The one without a
+    name is how a person sees the list unasked: the `columns` (names, in the list's order) that they chose.
     """
 
     owner = models.ForeignKey(
@@ -30,7 +31,8 @@ class SavedView(models.Model):
     )
     team = models.CharField(_("team"), max_length=24, choices=Team.choices, blank=True, db_default="")
     page = models.CharField(_("page"), max_length=60)
-    title = models.CharField(_("title"), max_length=40)
+    title = models.CharField(_("title"), max_length=40, blank=True)
+    columns = models.JSONField(_("columns"), default=list, db_default=[], blank=True)
     query = models.CharField(_("filters"), max_length=1000, blank=True, db_default="")
 
     class Meta:
@@ -42,6 +44,10 @@ class SavedView(models.Model):
             models.CheckConstraint(
                 condition=Q(owner__isnull=False, team="") | Q(owner__isnull=True, team__in=Team.values),
                 name="saved_view_is_of_a_person_or_a_team",
+            ),
+            models.CheckConstraint(
+                condition=~Q(title="") | Q(owner__isnull=False, query=""),
+                name="saved_view_without_a_title_is_a_persons",
             ),
             models.UniqueConstraint(
                 fields=["owner", "page", "title"],
@@ -55,28 +61,6 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return self.title
-
-
-class ListColumns(models.Model):
-    """Which columns of a list (`page` as of a `SavedView`) a person chose, by their names, in the list's order."""
-
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("owner"), on_delete=models.CASCADE, related_name="+", db_index=False
-    )
-    page = models.CharField(_("page"), max_length=60)
-    columns = models.JSONField(_("columns"), default=list)
-
-    class Meta:
-        verbose_name = _("columns of a list")
-        verbose_name_plural = _("columns of lists")
-        ordering = ["id"]
-        default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(fields=["owner", "page"], name="list_columns_of_a_person_are_kept_once"),
-        ]
-
-    def __str__(self) -> str:
-        return self.page
 
 
 class TicketTarget(models.Model):
