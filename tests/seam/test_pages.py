@@ -173,5 +173,5 @@ def test_the_lists_take_as_many_statements_for_many_rows_as_for_few(
         told(link, f"k{i}")
         Connection.objects.create(code=f"c-{i}", name="x", kind=SystemKind.CARRIER)
     for address in ("/admin/common/inboundfact/", "/admin/common/connection/"):
-        with django_assert_max_num_queries(13):
+        with django_assert_max_num_queries(14):
             assert boss.get(address).status_code == 200
