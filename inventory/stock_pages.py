@@ -300,13 +300,21 @@ class _Ledger(ReadStock, KeysetAdmin):
 
     def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
         """What the page's rows are for. One statement a kind of it."""
-        self._named = demands.shown((row.demand_kind, row.demand_id) for row in rows)
+        named = demands.shown((row.demand_kind, row.demand_id) for row in rows)
+        for row in rows:
+            row.for_whom = named.get((row.demand_kind, row.demand_id))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row of a page of its own, prepared like those of the list."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            self.prepare_rows(request, [row])
+        return row
 
     @display(description=pgettext_lazy("stock movement", "for"))
     def whom(self, movement: Any) -> SafeString | str:
         """The order, transfer or return that it is for, linked to its page."""
-        one = (movement.demand_kind, movement.demand_id)
-        found = getattr(self, "_named", {}).get(one) or demands.shown([one]).get(one)
+        found = movement.for_whom
         return format_html('<a class="oms-link oms-nowrap" href="{}">{}</a>', found.url, found.text) if found else "–"
 
     @display(description=gettext_lazy("actor"))

@@ -20,6 +20,7 @@ from unfold.decorators import display
 
 from oms.common.access import log, volume
 from oms.common.desk.counting import capped_count
+from oms.common.desk.keyset import SORT, filters_of
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from oms.common.files import exporting
@@ -237,9 +238,8 @@ class ExportMixin:
         opts = self.model._meta  # type: ignore[attr-defined]
         context = dict(extra_context or {})
         if request.user.has_perm(self.export.permission):
-            query = request.GET.copy()
-            for name in ("older", "newer"):
-                query.pop(name, None)
+            # A file is in an order of its own.
+            query = filters_of(request, SORT)
             address = reverse(f"admin:{opts.app_label}_{opts.model_name}_export")
             context["export_link"] = f"{address}?{query.urlencode()}"
         return super().changelist_view(request, context)  # type: ignore[misc]

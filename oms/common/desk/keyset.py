@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.paginator import EmptyPage, Page, Paginator
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
@@ -14,6 +14,14 @@ from oms.common.desk.counting import count_label
 OLDER, NEWER = "older", "newer"
 # The order that was asked for, where it is not the list's own.
 SORT = "sort"
+
+
+def filters_of(request: HttpRequest, *besides: str) -> QueryDict:
+    """What was asked of the list, without the place in it and without the parameters `besides`; it may be changed."""
+    query = request.GET.copy()
+    for name in (OLDER, NEWER, *besides):
+        query.pop(name, None)
+    return query
 
 
 class PagingByKey(Paginator):

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from oms.common.desk import acting
-from oms.common.desk.keyset import NEWER, OLDER, SORT
+from oms.common.desk.keyset import SORT, filters_of
 from oms.common.desk.lists import KeysetAdmin, page_of
 from oms.common.models import SavedView, Team
 
@@ -44,7 +44,7 @@ def urls(site: AdminSite) -> list[URLPattern]:
 def tools_of(request: HttpRequest, model_admin: KeysetAdmin) -> dict[str, Any]:
     """What the template beside a list's filters shows: views, and columns to choose from. One statement."""
     site, page = model_admin.admin_site.name, page_of(model_admin)
-    query = _filters(request)
+    query = filters_of(request).urlencode()
     return {
         "query": query,
         "views": views_of(request, model_admin, query),
@@ -78,7 +78,7 @@ def views_of(request: HttpRequest, model_admin: KeysetAdmin, query: str) -> list
 def _save_view(request: HttpRequest, page: str, site: AdminSite) -> HttpResponse:
     """Keep the list's filters (the address's query) under a name; one of the same name is replaced."""
     model_admin = _list_of(site, page)
-    query = _filters(request)[:LONGEST_QUERY]
+    query = filters_of(request).urlencode()[:LONGEST_QUERY]
 
     def do(data: dict[str, Any]) -> str:
         if data["team"] and not _may_keep_for_teams(request, site.name):
@@ -131,7 +131,7 @@ def _keep_columns(request: HttpRequest, page: str, site: AdminSite) -> HttpRespo
         return _("The list shows the columns that you chose.")
 
     may = model_admin.has_view_permission(request)
-    return acting.act(request, do, may=may, page=_address(model_admin, _filters(request)))
+    return acting.act(request, do, may=may, page=_address(model_admin, filters_of(request).urlencode()))
 
 
 def _list_of(site: AdminSite, page: str) -> KeysetAdmin:
@@ -151,18 +151,8 @@ def _address(model_admin: KeysetAdmin, query: str = "") -> str:
     return found + (f"?{query}" if query else "")
 
 
-def _filters(request: HttpRequest) -> str:
-    """The filters of the list, without the place in it."""
-    query = request.GET.copy()
-    for name in (OLDER, NEWER):
-        query.pop(name, None)
-    return query.urlencode()
-
-
 def _with_sort(request: HttpRequest, name: str) -> str:
-    query = request.GET.copy()
-    for gone in (OLDER, NEWER, SORT):
-        query.pop(gone, None)
+    query = filters_of(request, SORT)
     if name:
         query[SORT] = name
     return f"?{query.urlencode()}"
