@@ -94,7 +94,8 @@ def test_a_user_killed_while_the_server_makes_the_database_leaves_the_next_one_w
             return found == (count,)
 
         watcher.execute("DROP DATABASE oms")
-        with psycopg.connect(url, dbname="template1"):  # while somebody is there, no copy of it can be made
+        with psycopg.connect(url, dbname="postgres") as holder:
+            holder.execute("LOCK TABLE pg_database IN SHARE MODE")  # to be read, but nobody writes a database into it
             killed = run_user()
             assert wait_until(lambda: at_work(1), 60)
             killed.signal(signal.SIGKILL)
