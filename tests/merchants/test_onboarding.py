@@ -171,6 +171,13 @@ def test_errors_of_the_service_stand_at_their_fields() -> None:
     assert apply(wanted_code="THIRD").context["form"].errors.keys() == {"credit_code"}
 
 
+def test_the_history_names_the_applicant_in_the_readers_language(reviewer: Client) -> None:
+    page = f"/admin/merchants/merchantapplication/{application().pk}/change/"
+    shown = reviewer.get(page, headers={"accept-language": "zh-hans"}).content.decode()
+    assert "· 申请人" in shown
+    assert "applicant" not in shown
+
+
 def test_staff_and_applicant_are_told_of_it(reviewer: Client, settings: Any) -> None:
     install_defaults()
     settings.APPLICATIONS_MAIL, settings.PUBLIC_URL = "staff@example.com", "https://oms.example"

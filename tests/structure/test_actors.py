@@ -8,6 +8,7 @@ import pytest
 from django.utils.translation import override
 
 from oms import dashboard  # noqa: F401 - names the stages that do nothing to orders
+from oms.embedded import CHECKOUT
 from oms.pipeline import PIPELINE_AND_WEBHOOKS
 from orders import actors
 from orders.models import ActorKind
@@ -50,3 +51,23 @@ def test_every_actor_that_code_names_has_a_name_for_people():
 def test_actors_are_named_in_the_readers_language(kind, name, words):
     with override("zh-hans"):
         assert actors.named(kind, name) == words
+
+
+# Where a template prints who did something: fields of rows, which may hold a machine's name.
+BY = re.compile(r"\{\{ ?[\w.]+\.(?:actor|(?:opened|closed|created|proposed|decided|done|changed)_by) ?\}\}")
+# Put into words before the template, or written by people alone.
+IN_WORDS = {
+    "admin/orders/order/timeline.html: {{ group.actor }}",
+    "admin/orders/order/page.html: {{ hold.opened_by }}",
+    "admin/payments/statement/remarks.html: {{ remark.actor }}",
+}
+
+
+def test_no_template_prints_an_actor_by_its_code():
+    root = CHECKOUT / "templates"
+    printed = {
+        f"{path.relative_to(root)}: {found}"
+        for path in root.rglob("*.html")
+        for found in BY.findall(path.read_text("utf-8"))
+    }
+    assert printed == IN_WORDS

@@ -11,7 +11,9 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from oms.common.codebook import ACTORS
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.models import OneTimePassword
 from oms.merchants.calls import credentials
@@ -38,6 +40,7 @@ _TYPES = (
     (b"\xff\xd8\xff", "image/jpeg", ".jpg"),
 )
 APPLICANT = "applicant"
+ACTORS.add({APPLICANT: gettext_lazy("Applicant")})
 
 
 class AppliedAlready(OmsError):

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from oms.common.codebook import ACTORS
 from oms.common.desk.acting import INPUT, RowAction, RowActions, VersionForm
 from oms.common.desk.lists import RowColumns, staff_actor_name
 from oms.common.templatetags.staff import state_badge
@@ -67,7 +68,7 @@ def history(row: MerchantApplication | Merchant) -> SafeString:
             (
                 display_time(event.created_at),
                 event.get_kind_display(),
-                event.actor,
+                ACTORS.word(event.actor),
                 format_html("– {}", event.note) if event.note else "",
             )
             for event in row.events.all()
