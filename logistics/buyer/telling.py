@@ -63,7 +63,7 @@ class ScanTold:
 
 @dataclass(frozen=True, slots=True)
 class ParcelTold:
-    """A parcel with its scans, the newest first; `progress` in per cent of its way. `consignment`: what comes with it."""
+    """A parcel with its scans, `progress` in per cent of its way, `consignment`: what goes with it."""
 
     row: Shipment
     consignment: consigning.Consignment | None

@@ -1,7 +1,7 @@
 """Warehouses without a phone: carriers whose protocols want one of the sender are not asked for their parcels, and a
 person is told before any is asked for. Once there is one, what waited goes on."""
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from inventory.models import Warehouse
 from logistics.carriers import adapters

@@ -49,9 +49,7 @@ SENDER_WITHOUT_PHONE = tickets.register_kind(
         "warehouse",
         team=Team.LOGISTICS,
         due_within=timedelta(hours=8),
-        reasons={
-            "": _("%(warehouse)s has no phone: of %(carriers)s no waybills can be bought for what leaves it.")
-        },
+        reasons={"": _("%(warehouse)s has no phone: of %(carriers)s no waybills can be bought for what leaves it.")},
         remedies=_("Enter a phone on the warehouse's page; what waits for it then goes on by itself."),
         can_retry=False,
     )
