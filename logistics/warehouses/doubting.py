@@ -19,8 +19,9 @@ from oms.common.models import Topic
 
 def doubt(finals: Collection[int], leaving: Sequence[int], filled: Collection[int] = ()) -> set[int]:
     """Of locked warehouse orders (ids) whose warehouse says that nothing more leaves, note and return those to be asked
-    for first: units are missing beside what left before and the parcels (ids) that leave now, or whose contents are known
-    only now (`filled`), and nobody told that they lack. One statement; one more where there are such."""
+    for first: units are missing beside what left before and the parcels (ids) that leave now, and nobody told that they
+    lack. `filled` are those of the parcels that had left before, when nobody knew what was in them. One statement; one
+    more where there are such."""
     if not finals:
         return set()
     with connection.cursor() as cursor:
