@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
+from django.db.models.functions import Now
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -35,6 +36,7 @@ from orders.models import (
     ChargeCause,
     Exchange,
     FulfilmentState,
+    GiftGrant,
     Hold,
     Order,
     OrderEvent,
@@ -221,6 +223,9 @@ def _end(order: Order, why: Why, *, actor: Actor) -> None:
         owed_changed_since=timezone.now(),
     )
     charging.take_back_unsplit(order.pk, actor=actor)
+    if order.split_at is not None:
+        # A gift that was to follow is looked at now instead of some days after the completion that never comes.
+        GiftGrant.objects.filter(order=order, line=None, dropped="").update(ready_at=Now())
     timeline.record(
         order.pk,
         kinds.CANCELLED,
