@@ -205,7 +205,7 @@ class EntryPage:
             data.update({name: getattr(read.recipient, name) for name in ("name", "phone", "address")})
             form.data = data
         quoted = None
-        if order and read and read.region and not problems:
+        if order and read and read.region:
             quoted = _quoted(entering.quote(order, read.region), order)
         context = {
             **self.site.each_context(request),

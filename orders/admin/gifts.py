@@ -63,10 +63,10 @@ class GiftStandingFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[GiftGrant]) -> QuerySet[GiftGrant]:
         """Those of the chosen standing."""
         where = {
-            GiftStanding.ALONG: Q(after_days=None),
-            GiftStanding.PROMISED: Q(after_days__isnull=False, line=None, dropped=""),
-            GiftStanding.SENT: Q(after_days__isnull=False, line__isnull=False),
-            GiftStanding.DROPPED: ~Q(dropped=""),
+            str(GiftStanding.ALONG): Q(after_days=None),
+            str(GiftStanding.PROMISED): Q(after_days__isnull=False, line=None, dropped=""),
+            str(GiftStanding.SENT): Q(after_days__isnull=False, line__isnull=False),
+            str(GiftStanding.DROPPED): ~Q(dropped=""),
         }.get(self.value() or "")
         return queryset if where is None else queryset.filter(where)
 

@@ -76,7 +76,9 @@ def _follow(grant_ids: list[int], order_ids: list[int]) -> int:
     facts = {one.order_id: one for one in gifts.read_facts([grant.order_id for grant in grants], split=True)}
     refunded = _refunded([grant.order_id for grant in grants])
     left = dict(gifts.available_of([gifts.as_rule(row) for row in rows.values()]))
-    dropped, sent, missed = [], [], {}
+    dropped: list[GiftGrant] = []
+    sent: list[tuple[GiftGrant, GiftRule]] = []
+    missed: dict[int, int] = {}
     for grant in grants:
         gift = _still_given(rows[grant.rule_id], facts.get(grant.order_id))
         why = _against(grant, gift, refunded)
@@ -162,10 +164,10 @@ def _send(sent: Sequence[tuple[GiftGrant, GiftRule]]) -> None:
     told = []
     for (grant, row), new in zip(sent, placed, strict=True):
         grant.line = lines[new.id]
-        why = {"reason": ReissueReason.GIFT.value, "bearer": CostBearer.PLATFORM.value, "note": row.name}
-        data = {"number": new.number, "units": {row.gift.code: grant.units}, **why}
-        told.append(timeline.Entry(grant.order_id, kinds.REISSUED, job(NAME), data))
-        told.append(timeline.Entry(new.id, kinds.FOLLOWS, job(NAME), {"number": grant.order.number, **why}))
+        because = {"reason": ReissueReason.GIFT.value, "bearer": CostBearer.PLATFORM.value, "note": row.name}
+        reissued: dict[str, Any] = {"number": new.number, "units": {row.gift.code: grant.units}, **because}
+        told.append(timeline.Entry(grant.order_id, kinds.REISSUED, job(NAME), reissued))
+        told.append(timeline.Entry(new.id, kinds.FOLLOWS, job(NAME), {"number": grant.order.number, **because}))
     GiftGrant.objects.bulk_update([grant for grant, _row in sent], ["line", "units", "why"])
     timeline.record_all(told)
 

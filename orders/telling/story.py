@@ -280,7 +280,8 @@ def tell_unmerged(data: Data) -> str:
 
 def tell_gift_dropped(data: Data) -> str:
     """Why a gift that a rule promised does not follow."""
-    values = {**data, "why": word(dict(Dropped.choices), data["why"])}
+    values = {name: data[name] for name in ("units", "sku", "rule")}
+    values["why"] = word(dict(Dropped.choices), data["why"])
     return gettext("%(units)s × %(sku)s of rule “%(rule)s” does not follow: %(why)s.") % values
 
 
