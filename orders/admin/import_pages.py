@@ -186,8 +186,10 @@ class Wizard:
 
     def _told(self, tally: running.Tally) -> dict[str, Any]:
         """The totals as a page shows them."""
-        labels = self.kind.texts.figures
+        texts = self.kind.texts
+        labels = texts.figures
         return {
+            "words": {"would": texts.would, "done": texts.done, "refused": texts.refused},
             "done": tally.outcomes.get(JobResult.Outcome.DONE, 0),
             "skipped": tally.outcomes.get(JobResult.Outcome.SKIPPED, 0),
             "refused": tally.outcomes.get(JobResult.Outcome.REFUSED, 0),

@@ -10,9 +10,10 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from inventory import hosting
 from inventory.models import Warehouse
-from oms.common.desk.acting import INPUT, VersionForm
-from orders.models import Found, PaysWayBack, ReturnReason
+from oms.common.desk.acting import INPUT, RowForm, VersionForm
+from orders.models import Found, PaysWayBack, ReturnReason, ReturnRequest
 from orders.models.return_request import BY_REQUEST, ReturnKind
 from orders.models.return_rule import REFUSED_AT_DOOR
 from orders.returning import serials
@@ -26,8 +27,8 @@ class ReasonForm(VersionForm):
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200, widget=forms.TextInput(attrs=INPUT))
 
 
-class WarehouseForm(VersionForm):
-    """Asks for another warehouse, or none."""
+class WarehouseForm(VersionForm, RowForm):
+    """Asks for another warehouse that keeps goods of the merchant, or none."""
 
     warehouse = forms.ModelChoiceField(
         label=gettext_lazy("Another warehouse"),
@@ -35,6 +36,11 @@ class WarehouseForm(VersionForm):
         required=False,
         widget=forms.Select(attrs=INPUT),
     )
+
+    def fit(self, row: ReturnRequest) -> None:
+        """Offer the warehouses that keep goods of the merchant whose goods come back."""
+        field = self.fields["warehouse"]
+        field.queryset = field.queryset.filter(pk__in=hosting.hosts(row.sub_order.merchant))  # type: ignore[attr-defined]
 
 
 class OtherWarehouseForm(WarehouseForm):
