@@ -10,12 +10,12 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from inventory import serials
 from inventory.models import Warehouse
 from oms.common.desk.acting import INPUT, VersionForm
 from orders.models import Found, PaysWayBack, ReturnReason
 from orders.models.return_request import BY_REQUEST, ReturnKind
 from orders.models.return_rule import REFUSED_AT_DOOR
-from orders.returning import serials
 
 MOST_UNITS = 100_000
 

@@ -163,27 +163,29 @@ def test_goods_are_bought_and_booked_by_page(admin_client, shop):
         "number": "PO-7",
         "warehouse": shop.warehouse.pk,
         "supplier": "光明",
-        "expected_on": "2099-11-01",
+        "expected_on": str(lots.in_days(200)),
     }
     page = reverse("admin:inventory_purchaseorder_add")
     for name, late in (
         ("expected_on", {"expected_on": "1999-01-01", "rows": f"{shop.sku.code} 1"}),
         ("rows", {"rows": f"{shop.sku.code} 1 2020-01-01"}),
+        ("expected_on", {"expected_on": "9999-12-31", "rows": f"{shop.sku.code} 1"}),
+        ("rows", {"rows": f"{shop.sku.code} 1 9999-12-31"}),
     ):
         assert list(admin_client.post(page, {**new, **late}).context["adminform"].form.errors) == [name]
     refused = admin_client.post(page, {**new, "rows": f"{shop.sku.code} 1.5\nnone 3"})
     assert refused.status_code == 200
     assert "1.5" in str(refused.context["adminform"].form.errors["rows"])
     assert not PurchaseOrder.objects.exists()
-    rows = {"rows": f"{shop.sku.code}\t10\n{shop.other_sku.code} 5 2099-12-09"}
+    rows = {"rows": f"{shop.sku.code}\t10\n{shop.other_sku.code} 5 {lots.in_days(300)}"}
     admin_client.post(page, {**new, **rows, "is_draft": "on", "supplier": "", "expected_on": ""})
     order = PurchaseOrder.objects.get()
     approval = reverse("admin:inventory_purchaseorder_approve", args=[order.pk])
-    admin_client.post(approval, {"version": order.version, "supplier": "", "expected_on": "2099-12-01"})
+    admin_client.post(approval, {"version": order.version, "supplier": "", "expected_on": str(lots.in_days(250))})
     assert PurchaseOrder.objects.get().state == "draft"
-    admin_client.post(approval, {"version": order.version, "supplier": "光明", "expected_on": "2099-12-01"})
+    admin_client.post(approval, {"version": order.version, "supplier": "光明", "expected_on": str(lots.in_days(250))})
     order = PurchaseOrder.objects.get()
-    assert (order.state, order.approved_by, str(order.expected_on)) == ("open", "admin", "2099-12-01")
+    assert (order.state, order.approved_by, str(order.expected_on)) == ("open", "admin", str(lots.in_days(250)))
 
     url = reverse("admin:inventory_purchaseorder_receive", args=[order.pk])
     admin_client.post(url, {"reference": "G1", "rows": f"{shop.sku.code} 8\n{shop.sku.code} 1 残次"})
