@@ -72,7 +72,7 @@ class Counted:
 
 
 def begin(warehouse: Warehouse, *, merchant: Merchant | None = None, reason: str = "", actor: Actor) -> StockCount:
-    """A new count of a warehouse: of a merchant's goods, or of all. Raises NotKept where the merchant's lie not there."""
+    """A new count of a warehouse: of a merchant's goods, or of all. Raises NotKept where they cannot lie there."""
     if merchant is not None and not hosting.host(warehouse).takes(merchant.pk):
         raise hosting.not_kept(warehouse)
     return StockCount.objects.create(warehouse=warehouse, merchant=merchant, reason=reason, counted_by=actor.name)
@@ -139,7 +139,7 @@ def _note(taken: StockCount, units: Mapping[int, int], *, adds: bool) -> None:
 
 
 def _skus(warehouse: Warehouse, skus: QuerySet[Sku], codes: set[str]) -> dict[str, list[Sku]]:
-    """Those of the SKUs that it keeps and that a code or barcode may mean: of each merchant its code before a barcode."""
+    """Those of the SKUs that it keeps and that a code or barcode may mean: codes before barcodes of a merchant."""
     found: dict[str, list[Sku]] = {}
     for sku in skus.filter(code__in=codes):
         found.setdefault(sku.code, []).append(sku)

@@ -1,5 +1,7 @@
 """The pages of stock: lists and filters, the story of a row, single changes, purchase orders, receipts and counts."""
 
+import csv
+import io
 import re
 from datetime import date, timedelta
 
@@ -8,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from inventory import lots, receiving, transferring
+from inventory import hosting, lots, receiving, transferring
 from inventory.models import (
     PurchaseOrder,
     Receipt,
@@ -22,6 +24,10 @@ from inventory.models import (
 )
 from inventory.receiving import Arrived
 from inventory.transferring import Moved
+from oms.common.models import Job
+from oms.common.work import jobs
+from orders.intake import importing
+from orders.stock import sheets
 from tests import factories, steps
 from tests.holding import carts
 
@@ -241,3 +247,32 @@ def test_batches_show_with_their_days_on_the_page_of_their_stock(admin_client, s
 
     assert "B-17" in shown
     assert day.isoformat() in shown
+
+
+def test_staff_see_whose_goods_lie_where_and_export_them_with_their_owner(admin_client, shop):
+    seller = factories.MerchantFactory()
+    theirs = factories.SkuFactory(merchant=seller, code=shop.sku.code)
+    hosting.begin(shop.warehouse, seller, actor="lin")
+    receiving.receive(shop.warehouse.pk, theirs.pk, 7, actor="gate")
+    row = Stock.objects.get(sku=theirs)
+    listed = reverse("admin:inventory_stock_changelist")
+
+    found = admin_client.get(listed, {"sku__merchant__id__exact": seller.pk}).context["cl"].result_list
+    assert [(one.sku.merchant.code, one.on_hand) for one in found] == [(seller.code, 7)]
+    for page in (
+        admin_client.get(listed),
+        admin_client.get(reverse("admin:inventory_stock_change", args=[row.pk])),
+        admin_client.get(reverse("admin:inventory_stockmovement_changelist")),
+    ):
+        assert seller.code in page.content.decode()
+
+    admin_client.post(f"{listed}export/", {"form": "csv"})
+    factories.run(jobs.run)
+    answer = admin_client.get(f"/admin/common/job/{Job.objects.latest('pk').pk}/download/")
+    rows = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))
+    place = [shop.warehouse.code, shop.sku.code]
+    assert sorted((one[0], one[1:3], one[4]) for one in rows[1:] if one[2] == shop.sku.code) == sorted(
+        [(seller.code, place, "7"), (shop.merchant.code, place, "100")]
+    )
+    suggested = importing.suggest(sheets.KIND, rows[0], shop.merchant)
+    assert {"warehouse", "sku", "counted"} <= {*suggested}, "what was exported can be uploaded"
