@@ -83,15 +83,14 @@ class RuleSets(Generic[Version]):
     def contents(self, set_id: int) -> dict[str, tuple[str, str]]:
         """The name and a digest of the version and of each of its rules, by the row: what differs from it later was
         changed meanwhile. A statement a table."""
+        rows: list[models.Model] = list(self.versions._default_manager.filter(pk=set_id))
+        for model in self.rules:
+            rows += model._default_manager.filter(rule_set=set_id).order_by("pk")
         found: dict[str, tuple[str, str]] = {}
-        for model, rows in (
-            (self.versions, self.versions._default_manager.filter(pk=set_id)),
-            *((model, model._default_manager.filter(rule_set=set_id)) for model in self.rules),
-        ):
-            for row in rows.order_by("pk"):
-                said = {field.name: str(field.value_from_object(row)) for field in model._meta.concrete_fields}
-                digest = sha256(json.dumps(said).encode()).hexdigest()[:16]
-                found[f"{model._meta.model_name}-{row.pk}"] = (str(row)[:80], digest)
+        for row in rows:
+            said = {field.name: str(field.value_from_object(row)) for field in row._meta.concrete_fields}
+            digest = sha256(json.dumps(said).encode()).hexdigest()[:16]
+            found[f"{row._meta.model_name}-{row.pk}"] = (str(row)[:80], digest)
         return found
 
     def changed_since(self, set_id: int, seen: str) -> list[str]:
