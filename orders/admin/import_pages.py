@@ -284,11 +284,12 @@ admin.site.unregister([Sku, Stock])
 
 
 @admin.register(Stock)
-class CountedStockAdmin(StockAdmin):
-    """The list of stock with the import of what was counted, which belongs here because it may cost orders their
-    promises."""
+class CountedStockAdmin(ExportMixin, StockAdmin):
+    """The list of stock with its sheet: down as an export, up by the import of what was counted, which belongs here
+    because it may cost orders their promises."""
 
     change_list_template = "admin/orders/import/stock_list.html"
+    export = stock_sheets.EXPORT
 
     def get_urls(self) -> list[URLPattern]:
         """The import's pages."""

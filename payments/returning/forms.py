@@ -10,13 +10,16 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+<<<<<<< HEAD
 from inventory import hosting
+=======
+from inventory import serials
+>>>>>>> w-i12
 from inventory.models import Warehouse
 from oms.common.desk.acting import INPUT, RowForm, VersionForm
 from orders.models import Found, PaysWayBack, ReturnReason, ReturnRequest
 from orders.models.return_request import BY_REQUEST, ReturnKind
 from orders.models.return_rule import REFUSED_AT_DOOR
-from orders.returning import serials
 
 MOST_UNITS = 100_000
 
