@@ -44,7 +44,7 @@ def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
 def stale_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403: a form was sent without the mark of this browser, as after it was open for long or cookies were deleted."""
     text = _("This form is too old, or your browser keeps no cookies. Load the page anew and send it again.")
-    return _page(request, 403, _("Not sent"), text)
+    return _page(request, 403, _("The form was not sent"), text)
 
 
 def _page(request: HttpRequest, status: int, title: str, text: str, *, is_ours: bool = False) -> HttpResponse:

@@ -10,11 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-<<<<<<< HEAD
-from inventory import hosting
-=======
-from inventory import serials
->>>>>>> w-i12
+from inventory import hosting, serials
 from inventory.models import Warehouse
 from oms.common.desk.acting import INPUT, RowForm, VersionForm
 from orders.models import Found, PaysWayBack, ReturnReason, ReturnRequest
