@@ -20,7 +20,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         request,
         503 if outage else 500,
         _("Not available just now") if outage else _("Something went wrong"),
-        outage.text if outage else _("This is our mistake. Please report the number below."),
+        str(outage.text) if outage else _("This is our mistake. Please report the number below."),
         is_ours=True,
     )
     answer["Cache-Control"] = "no-store"
