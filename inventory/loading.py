@@ -177,7 +177,13 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
     result, warehouses = Loaded(path.name), []
     merchants = dict(Merchant.objects.values_list("code", "id"))
     regions = set(Region.objects.values_list("code", flat=True))
+    updated = [
+        *("name", "merchant", "kind", "storage_classes", "region", "longitude", "latitude"),
+        *("daily_capacity", "cutoff_same_day", "cutoff_next_day", "serves"),
+    ]
     for line, row in csv_rows(path, progress):
+        # Files without these columns leave what is known.
+        updated += [name for name in _SENDER if name in row and name not in updated]
         try:
             classes = row["storage_classes"].split("|")
             for storage_class in classes:
@@ -197,6 +203,7 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
                 cutoff_same_day=row["cutoff_same_day"] or None,
                 cutoff_next_day=row["cutoff_next_day"] or None,
                 serves=[province for province in row["serves"].split("|") if province],
+                **{name: row[name] for name in _SENDER if name in row},
             )
         except (KeyError, ValueError) as error:
             result.refuse(line, _reason(error))
@@ -206,10 +213,7 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
         warehouses,
         update_conflicts=True,
         unique_fields=["code"],
-        update_fields=[
-            *("name", "merchant", "kind", "storage_classes", "region", "longitude", "latitude"),
-            *("daily_capacity", "cutoff_same_day", "cutoff_next_day", "serves"),
-        ],
+        update_fields=updated,
     )
     result.rows = len(warehouses)
     return result
@@ -270,6 +274,7 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
     return result
 
 
+_SENDER = ("address", "contact_name", "contact_phone")
 _MEASURES = ("length_mm", "width_mm", "height_mm", "unit_of_measure", "wants_batches", "wants_serials")
 
 

@@ -10,10 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from inventory import hosting, purchasing
+from inventory import hosting, purchase_arrivals, purchasing
 from inventory.models import PurchaseOrder, PurchaseOrderLine, PurchaseState, Quality, Receipt, Warehouse
 from inventory.models.lots import MOST_OF_A_LOT
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
+from inventory.models.serials import MOST_OF_A_SERIAL
 from inventory.purchasing import Bought, Unloaded
 from oms.common.door.api import LineField, NewestFirst, etag, read_body, represent
 from oms.common.door.schema import ErrorsSerializer
@@ -21,6 +22,7 @@ from oms.common.errors import FieldError, WrongFields
 from oms.merchants.calls.views import MerchantView
 
 MOST_LINES = 1_000
+MOST_SERIALS = 1_000
 _PURCHASE = {
     "number": "PO-2026-118",
     "url": "https://oms.example/api/v1/purchase-orders/PO-2026-118",
@@ -122,6 +124,12 @@ class UnloadedLineSerializer(serializers.Serializer):
         max_length=MOST_OF_A_LOT, required=False, allow_blank=True, help_text="Batch, where the SKU wants batches."
     )
     best_before = serializers.DateField(required=False, allow_null=True)
+    serials = serializers.ListField(
+        child=LineField(max_length=MOST_OF_A_SERIAL),
+        required=False,
+        max_length=MOST_SERIALS,
+        help_text="Of SKUs that have serial numbers: one for each unit.",
+    )
 
 
 @extend_schema_serializer(examples=[OpenApiExample("What came", _CAME, request_only=True)])
@@ -266,10 +274,17 @@ class ReceiptsView(PurchaseScopedView):
 
     def _book(self, order: PurchaseOrder, body: dict[str, Any]) -> Receipt:
         unloaded = [
-            Unloaded(line["sku"], line["quantity"], line["quality"], line.get("lot", ""), line.get("best_before"))
+            Unloaded(
+                line["sku"],
+                line["quantity"],
+                line["quality"],
+                line.get("lot", ""),
+                line.get("best_before"),
+                line.get("serials", ()),
+            )
             for line in body["lines"]
         ]
-        return purchasing.receive_goods(
+        return purchase_arrivals.receive_goods(
             order.warehouse,
             unloaded,
             reference=body["reference"],

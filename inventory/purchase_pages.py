@@ -7,13 +7,13 @@ from django.contrib import admin
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from inventory import purchasing, typed_rows
+from inventory import purchase_arrivals, purchasing, typed_rows
 from inventory.models import (
     PurchaseOrder,
     PurchaseOrderLine,
@@ -57,11 +57,16 @@ class _BoughtLines(ReadOnlyLines):
 
 class _ReceivedLines(ReadOnlyLines):
     model = ReceiptLine
-    fields = readonly_fields = ("sku", "quantity", "quality", "lot", "best_before")
+    fields = readonly_fields = ("sku", "quantity", "quality", "lot", "best_before", "numbers")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReceiptLine]:
         """With what the rows show of other tables."""
-        return super().get_queryset(request).select_related("sku")
+        return super().get_queryset(request).select_related("sku").prefetch_related("serials")
+
+    @display(description=gettext_lazy("serial numbers"))
+    def numbers(self, line: ReceiptLine) -> str:
+        """Those of its units, as far as they were told."""
+        return ", ".join(str(one) for one in line.serials.all()) or "–"
 
 
 class PurchaseOrderForm(forms.ModelForm):
@@ -95,8 +100,8 @@ class PurchaseOrderForm(forms.ModelForm):
         given = super().clean() or self.cleaned_data
         merchant, warehouse, rows = (given.get(name) for name in ("merchant", "warehouse", "rows"))
         days = [("expected_on", given.get("expected_on")), *(("rows", one.expected_on) for one in rows or ())]
-        over = {error.attr: error for name, day in days for error in purchasing.past_day(day, name)}
-        for name, error in over.items():
+        wrong_days = {error.attr: error for name, day in days for error in purchasing.wrong_day(day, name)}
+        for name, error in wrong_days.items():
             self.add_error(name, str(error.detail))
         if merchant and warehouse and rows and (wrong := purchasing.problems(merchant, rows, warehouse)):
             self.add_error("rows", typed_rows.told(wrong))
@@ -106,7 +111,7 @@ class PurchaseOrderForm(forms.ModelForm):
 class _ReceiveForm(forms.Form):
     reference = forms.CharField(label=gettext_lazy("reference"), max_length=64, widget=forms.TextInput(attrs=INPUT))
     rows = forms.CharField(
-        label=gettext_lazy("Goods, a line each: code or barcode, units, quality, batch, best before"),
+        label=gettext_lazy("Goods, a line each: code or barcode, units, quality, batch, best before, serial numbers"),
         widget=forms.Textarea(attrs={**INPUT, "rows": 5}),
     )
     note = forms.CharField(
@@ -138,7 +143,7 @@ def _receive(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     order = PurchaseOrder.objects.select_related("merchant", "warehouse").get(pk=order_id)
     rows = typed_rows.rows_of(data["rows"], typed_rows.unloaded)
     try:
-        receipt = purchasing.receive_goods(
+        receipt = purchase_arrivals.receive_goods(
             order.warehouse,
             rows,
             reference=data["reference"],
@@ -150,7 +155,10 @@ def _receive(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     except WrongFields as wrong:
         raise OmsError(typed_rows.told(wrong.errors)) from wrong
     units = receipt.lines.aggregate(units=Sum("quantity"))["units"]
-    return _("%(units)d units were booked as %(reference)s.") % {"units": units, "reference": receipt.reference}
+    text = ngettext(
+        "%(units)d unit was booked as %(reference)s.", "%(units)d units were booked as %(reference)s.", units
+    )
+    return text % {"units": units, "reference": receipt.reference}
 
 
 def _end(*, is_cancelled: bool) -> Any:
@@ -266,7 +274,10 @@ class ReceiptForm(forms.ModelForm):
     rows = forms.CharField(
         label=gettext_lazy("Goods, a line each"),
         widget=_AREA,
-        help_text=gettext_lazy("A line each: SKU code or barcode, units, and where they matter quality, batch, day."),
+        help_text=gettext_lazy(
+            "A line each: SKU code or barcode, units, and where they matter quality, batch, day, and at the end the"
+            " serial numbers: P1060312,2,,,,SN01 SN02"
+        ),
     )
 
     class Meta:
@@ -284,7 +295,7 @@ class ReceiptForm(forms.ModelForm):
         """What the service would refuse is said before it is asked."""
         given = super().clean() or self.cleaned_data
         warehouse, merchant, rows = (given.get(name) for name in ("warehouse", "merchant", "rows"))
-        if warehouse and merchant and rows and (wrong := purchasing.wrong_goods(merchant, rows, warehouse)):
+        if warehouse and merchant and rows and (wrong := purchase_arrivals.wrong_goods(merchant, rows, warehouse)):
             self.add_error("rows", typed_rows.told(wrong))
         return given
 
@@ -296,8 +307,8 @@ class ReceiptAdmin(KeysetAdmin):
     form = ReceiptForm
     may_add = True
     inlines = (_ReceivedLines,)
-    search_fields = ("reference", "purchase_order__number")
-    search_help_text = gettext_lazy("Reference or number of a purchase order")
+    search_fields = ("reference", "purchase_order__number", "lines__serials__serial")
+    search_help_text = gettext_lazy("Reference, number of a purchase order or serial number")
     list_display = ("reference", "warehouse", "purchase_order", "transfer", "actor", "created_at", "note")
     list_select_related = ("warehouse", "purchase_order", "transfer")
     list_filter = (("warehouse", RelatedDropdownFilter),)
@@ -318,7 +329,7 @@ class ReceiptAdmin(KeysetAdmin):
 
     def save_model(self, request: HttpRequest, obj: Receipt, form: forms.ModelForm, change: bool) -> None:
         """Booked by the service."""
-        made = purchasing.receive_goods(
+        made = purchase_arrivals.receive_goods(
             obj.warehouse,
             form.cleaned_data["rows"],
             reference=obj.reference,

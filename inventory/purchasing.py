@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.urls import reverse
@@ -12,22 +12,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from inventory import coded, hosting, receiving
+from inventory import coded, hosting
 from inventory.hosting import Host
 from inventory.models import (
     PurchaseOrder,
     PurchaseOrderLine,
     PurchaseState,
     Quality,
-    Receipt,
-    ReceiptLine,
     Sku,
     Warehouse,
 )
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
-from inventory.receiving import Arrived
 from oms.common import tickets
-from oms.common.copying import array
 from oms.common.door.api import check_version
 from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.models import Team, TicketResult
@@ -56,15 +52,19 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Unloaded:
-    """Units of a SKU (by code or barcode) that came, as somebody at the gate tells them."""
+    """Units of a SKU (by code or barcode) that came, as somebody at the gate tells them, with their serial numbers
+    where the SKU has such."""
 
     sku: str
     units: int
     quality: str = Quality.GOOD
     lot: str = ""
     best_before: date | None = None
+    serials: Sequence[str] = ()
 
 
+# Who gives a later day mistyped it.
+LONGEST_WAIT = timedelta(days=730)
 # Nothing was decided about their end.
 UNFINISHED = (PurchaseState.DRAFT, PurchaseState.OPEN)
 TO_BUY = tickets.register_kind(
@@ -154,8 +154,8 @@ def order(
     """Note what was bought; the same number with the same contents again changes nothing. Of a draft nothing is
     expected before it is approved, and a ticket asks for that.
 
-    Raises WrongFields for rows that cannot be taken and for days that are over, and OtherContents where the number
-    stands for something else.
+    Raises WrongFields for rows that cannot be taken and for days that are over or too late, and OtherContents where the
+    number stands for something else.
     """
     skus = _by_code(merchant, lines)
     if wrong := _problems(skus, lines, warehouse):
@@ -174,8 +174,8 @@ def order(
     contents = sorted((skus[line.sku].pk, line.quantity, line.expected_on) for line in lines)
     if is_new:
         # Only of what is new: told again another day, it is the same order still.
-        if over := _past_days(expected_on, lines):
-            raise WrongFields(over)
+        if wrong := _wrong_days(expected_on, lines):
+            raise WrongFields(wrong)
         PurchaseOrderLine.objects.bulk_create(
             [
                 PurchaseOrderLine(order=found, sku_id=sku, quantity=quantity, expected_on=day)
@@ -220,18 +220,24 @@ def _problems(skus: Mapping[str, Sku], lines: Sequence[Bought], warehouse: Wareh
     return wrong
 
 
-def past_day(day: date | None, attr: str) -> list[FieldError]:
-    """What is wrong with a day on which goods should come, if it is over."""
-    is_over = day is not None and day < timezone.localdate()
-    return [FieldError(attr, "invalid", _("The day is over already: give today or a later one."))] if is_over else []
+def wrong_day(day: date | None, attr: str) -> list[FieldError]:
+    """What is wrong with a day on which goods should come: it is over, or so late that it is a slip."""
+    today = timezone.localdate()
+    if day is not None and day < today:
+        return [FieldError(attr, "invalid", _("The day is over already: give today or a later one."))]
+    if day is not None and day > today + LONGEST_WAIT:
+        last = (today + LONGEST_WAIT).isoformat()
+        text = _("The day is more than two years ahead: give one up to %(last)s, or none while nobody knows it.")
+        return [FieldError(attr, "invalid", text % {"last": last})]
+    return []
 
 
-def _past_days(expected_on: date | None, lines: Sequence[Bought]) -> list[FieldError]:
+def _wrong_days(expected_on: date | None, lines: Sequence[Bought]) -> list[FieldError]:
     days = [
         ("expected_on", expected_on),
         *((f"lines.{row}.expected_on", one.expected_on) for row, one in enumerate(lines)),
     ]
-    return [error for attr, day in days for error in past_day(day, attr)]
+    return [error for attr, day in days for error in wrong_day(day, attr)]
 
 
 def unknown_sku(row: int, code: str) -> FieldError:
@@ -270,7 +276,8 @@ def approve(
     """A draft is bought: from whom, and when all of it should come. From now on it is expected, and promised.
 
     Raises ChangedMeanwhile where a `version` is given that is not the row's any more, NotExpected where it is no draft,
-    WrongFields without a supplier and for a day that is over, and NotKept where its goods may not lie there any more.
+    WrongFields without a supplier and for a day that is over or too late, and NotKept where its goods may not lie there
+    any more.
     """
     found = _locked(order_id, version)
     if found.state != PurchaseState.DRAFT:
@@ -278,7 +285,7 @@ def approve(
     wrong = []
     if not supplier.strip():
         wrong.append(FieldError("supplier", "required", _("Say from whom it is bought.")))
-    wrong += past_day(expected_on, "expected_on")
+    wrong += wrong_day(expected_on, "expected_on")
     if wrong:
         raise WrongFields(wrong)
     lines = list(found.lines.select_related("sku"))
@@ -302,77 +309,6 @@ def _locked(order_id: int, version: int | None) -> PurchaseOrder:
     return found
 
 
-@transaction.atomic
-def receive_goods(
-    warehouse: Warehouse,
-    unloaded: Sequence[Unloaded],
-    *,
-    reference: str,
-    actor: str,
-    merchant: Merchant,
-    purchase_order: PurchaseOrder | None = None,
-    note: str = "",
-) -> Receipt:
-    """Book what came, whether it was expected or not; told again by the same reference it is booked no second time.
-
-    A purchase order of which everything came is closed. Raises WrongFields for rows that cannot be taken, OtherContents
-    where the reference stands for other goods, and NotExpected where the purchase order is none of this warehouse.
-    """
-    skus = by_code_or_barcode(merchant, {one.sku for one in unloaded})
-    if wrong := _wrong_goods(skus, unloaded, warehouse):
-        raise WrongFields(wrong)
-    arrived = [
-        Arrived(skus[one.sku].pk, one.units, one.quality, one.lot, one.best_before)
-        if skus[one.sku].wants_batches
-        else Arrived(skus[one.sku].pk, one.units, one.quality)
-        for one in unloaded
-    ]
-    receipt, is_new = Receipt.objects.get_or_create(
-        warehouse=warehouse,
-        reference=reference,
-        defaults={"purchase_order": purchase_order, "note": note, "actor": actor},
-    )
-    if not is_new:
-        _check_same(receipt, purchase_order, arrived)
-        return receipt
-    lines = _lines_of(purchase_order, warehouse)
-    ReceiptLine.objects.bulk_create(
-        [
-            ReceiptLine(
-                receipt=receipt,
-                purchase_line_id=lines.get(one.sku_id),
-                sku_id=one.sku_id,
-                quantity=one.units,
-                quality=one.quality,
-                lot=one.lot,
-                best_before=one.best_before,
-            )
-            for one in arrived
-        ]
-    )
-    _note_received([(lines[one.sku_id], one.units) for one in arrived if one.sku_id in lines])
-    receiving.receive_all(warehouse.pk, arrived, actor=actor, note=reference)
-    if purchase_order is not None and not open_lines().filter(order=purchase_order).exists():
-        found = PurchaseOrder.objects.get(pk=purchase_order.pk)
-        if found.state == PurchaseState.OPEN:
-            found.close()
-            found.save(update_fields=["state"])
-    return receipt
-
-
-def _note_received(units: Sequence[tuple[int, int]]) -> None:
-    """Add units to what came of lines (id, units), which may be named several times. One statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE inventory_purchaseorderline l SET received = l.received + came.units FROM (
-                SELECT id, sum(units) AS units FROM unnest(%s::bigint[], %s::int[]) AS a(id, units) GROUP BY id
-            ) AS came WHERE came.id = l.id
-            """,
-            [array(key for key, _units in units), array(some for _key, some in units)],
-        )
-
-
 def by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, Sku]:
     """The merchant's SKUs by what they were called: their code, or else a barcode. Others are left out."""
     mine = Sku.objects.visible_to(merchant)
@@ -384,56 +320,9 @@ def by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, 
     return {**found, **{sku.code: sku for sku in mine.filter(code__in=codes)}}
 
 
-def wrong_goods(merchant: Merchant, unloaded: Sequence[Unloaded], warehouse: Warehouse) -> list[FieldError]:
-    """What keeps these goods from being booked there, by row."""
-    return _wrong_goods(by_code_or_barcode(merchant, {one.sku for one in unloaded}), unloaded, warehouse)
-
-
-def _wrong_goods(skus: Mapping[str, Sku], unloaded: Sequence[Unloaded], warehouse: Warehouse) -> list[FieldError]:
-    wrong = []
-    place = hosting.host(warehouse)
-    if not unloaded:
-        wrong.append(FieldError("lines", "required", _("Give at least one line.")))
-    for row, one in enumerate(unloaded):
-        sku = skus.get(one.sku)
-        if sku is None:
-            wrong.append(unknown_sku(row, one.sku))
-        else:
-            wrong += wrong_place(row, sku, place)
-        wrong += wrong_units(row, one.units, "quantity")
-        if one.quality not in Quality.values:
-            wrong.append(FieldError(f"lines.{row}.quality", "invalid", _("There is no such quality.")))
-    return wrong
-
-
 def wrong_place(row: int, sku: Sku, place: Host) -> list[FieldError]:
     """What keeps the SKU of a row from lying in the warehouse, if anything."""
     if sku.storage_class in place.warehouse.storage_classes:
         return hosting.wrong_keeper(row, sku, place) or coded.wrong_line(row, sku)
     text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": place.warehouse.code}
     return [FieldError(f"lines.{row}.sku", "storage_class_not_kept", text)]
-
-
-def _check_same(receipt: Receipt, purchase_order: PurchaseOrder | None, arrived: Sequence[Arrived]) -> None:
-    def key(one: tuple[object, ...]) -> str:
-        return repr(one)
-
-    had = receipt.lines.values_list("sku_id", "quantity", "quality", "lot", "best_before")
-    told = [(one.sku_id, one.units, str(one.quality), one.lot, one.best_before) for one in arrived]
-    is_same_order = (receipt.purchase_order_id, receipt.transfer_id) == (
-        purchase_order.pk if purchase_order else None,
-        None,
-    )
-    if not is_same_order or sorted(had, key=key) != sorted(told, key=key):
-        text = _("The reference %(reference)s was used for other goods.") % {"reference": receipt.reference}
-        raise OtherContents(text, attr="reference")
-
-
-def _lines_of(purchase_order: PurchaseOrder | None, warehouse: Warehouse) -> dict[int, int]:
-    """The lines (id, by SKU id) of the purchase order, which is locked."""
-    if purchase_order is None:
-        return {}
-    locked = PurchaseOrder.objects.select_for_update().get(pk=purchase_order.pk)
-    if locked.warehouse_id != warehouse.pk or locked.state in (PurchaseState.DRAFT, PurchaseState.CANCELLED):
-        raise NotExpected(_("The purchase order is not expected at this warehouse."), attr="purchase_order")
-    return dict(locked.lines.values_list("sku_id", "pk"))

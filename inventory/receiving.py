@@ -19,7 +19,7 @@ from oms.common.work import nudging
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """Units of a SKU that came, of one quality and batch; batches count only where the SKU wants them. `demand_id`
-    names what they were on their way for, if anything."""
+    names what they were on their way for, if anything; serial numbers stand with the receipt."""
 
     sku_id: int
     units: int
@@ -27,6 +27,7 @@ class Arrived:
     lot: str = ""
     best_before: date | None = None
     demand_id: int | None = None
+    serials: Sequence[str] = ()
 
 
 def rows_of(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:

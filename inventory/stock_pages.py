@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -51,6 +51,11 @@ class ReadStock:
     def sku_code(self, row: Any) -> str:
         """The SKU's code and name."""
         return str(_stock_of(row).sku)
+
+    @display(description=gettext_lazy("Whose goods"))
+    def owner(self, row: Any) -> str:
+        """The code of the merchant whose units they are, which may lie in a warehouse of another."""
+        return _stock_of(row).sku.merchant.code
 
     @display(description=gettext_lazy("warehouse"))
     def warehouse_code(self, row: Any) -> str:
@@ -148,10 +153,8 @@ def _adjust(request: HttpRequest, stock_id: int, data: dict[str, Any]) -> str:
         actor=staff_actor_name(request),
         version=data["version"],
     )
-    return _("%(on_hand)d units are on hand now, of which %(frozen)d are frozen.") % {
-        "on_hand": stock.on_hand,
-        "frozen": stock.frozen,
-    }
+    text = _("On hand now: %(on_hand)d, of these frozen: %(frozen)d.")
+    return text % {"on_hand": stock.on_hand, "frozen": stock.frozen}
 
 
 def _change_quality(request: HttpRequest, stock_id: int, data: dict[str, Any]) -> str:
@@ -163,7 +166,8 @@ def _change_quality(request: HttpRequest, stock_id: int, data: dict[str, Any]) -
         actor=staff_actor_name(request),
         version=data["version"],
     )
-    return _("%(on_hand)d good units are on hand now.") % {"on_hand": stock.on_hand}
+    text = ngettext("%(on_hand)d good unit is on hand now.", "%(on_hand)d good units are on hand now.", stock.on_hand)
+    return text % {"on_hand": stock.on_hand}
 
 
 @admin.register(Stock)
@@ -178,12 +182,12 @@ class StockAdmin(ReadStock, RowActions):
     search_fields = ("sku__code", "sku__name", "sku__barcodes__code")
     search_help_text = gettext_lazy("SKU code, name or barcode")
     list_display = (
-        *("sku_code", "warehouse_code", "units_available", "on_hand", "reserved", "frozen", "safety_stock"),
+        *("sku_code", "owner", "warehouse_code", "units_available", "on_hand", "reserved", "frozen", "safety_stock"),
         *("units_on_order", "units_in_transit", "reorder_point"),
     )
-    list_select_related = ("sku", "warehouse")
+    list_select_related = ("sku__merchant", "warehouse")
     fields = (
-        ("sku", "warehouse"),
+        ("sku", "owner", "warehouse"),
         ("units_available", "on_hand"),
         ("reserved", "frozen"),
         ("units_on_order", "units_in_transit"),
@@ -193,7 +197,7 @@ class StockAdmin(ReadStock, RowActions):
         "story",
     )
     readonly_fields = (
-        *("sku", "warehouse", "on_hand", "reserved", "frozen", "units_available", "units_on_order"),
+        *("sku", "owner", "warehouse", "on_hand", "reserved", "frozen", "units_available", "units_on_order"),
         *("units_in_transit", "portions", "story"),
     )
     row_actions = (
@@ -220,7 +224,8 @@ class StockAdmin(ReadStock, RowActions):
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Its own, and those of apps above."""
-        return [("warehouse", RelatedDropdownFilter), AlertFilter, ExpiringFilter, *self.more_filters]
+        places = [("warehouse", RelatedDropdownFilter), ("sku__merchant", RelatedDropdownFilter)]
+        return [*places, AlertFilter, ExpiringFilter, *self.more_filters]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Stock], search_term: str
@@ -334,10 +339,19 @@ class StockMovementAdmin(_Ledger):
 
     search_fields = ("stock__sku__code",)
     list_display = (
-        *("created_at", "sku_code", "warehouse_code", "kind", "on_hand_change", "reserved_change", "frozen_change"),
+        *(
+            "created_at",
+            "sku_code",
+            "owner",
+            "warehouse_code",
+            "kind",
+            "on_hand_change",
+            "reserved_change",
+            "frozen_change",
+        ),
         *("whom", "actor_words", "note_words"),
     )
-    list_select_related = ("stock__sku", "stock__warehouse")
+    list_select_related = ("stock__sku__merchant", "stock__warehouse")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[StockMovement], search_term: str
@@ -368,8 +382,10 @@ class StockLotAdmin(ReadStock, KeysetAdmin):
 
     search_fields = ("lot", "stock__sku__code")
     search_help_text = gettext_lazy("batch or SKU code")
-    list_display = (*("sku_code", "warehouse_code", "quality", "lot", "best_before", "on_hand", "reserved", "frozen"),)
-    list_select_related = ("stock__sku", "stock__warehouse")
+    list_display = (
+        *("sku_code", "owner", "warehouse_code", "quality", "lot", "best_before", "on_hand", "reserved", "frozen"),
+    )
+    list_select_related = ("stock__sku__merchant", "stock__warehouse")
     list_filter = (
         ("quality", ChoicesDropdownFilter),
         ExpiringFilter,
@@ -384,10 +400,10 @@ class StockAdjustmentAdmin(ReadStock, KeysetAdmin):
     search_fields = ("stock__sku__code",)
     search_help_text = gettext_lazy("SKU code")
     list_display = (
-        *("created_at", "sku_code", "warehouse_code", "action_words", "units", "reason", "remark", "actor"),
+        *("created_at", "sku_code", "owner", "warehouse_code", "action_words", "units", "reason", "remark", "actor"),
     )
     shown_by: ClassVar[Mapping[str, str]] = {"action": "action_words"}
-    list_select_related = ("stock__sku", "stock__warehouse")
+    list_select_related = ("stock__sku__merchant", "stock__warehouse")
     list_filter = (("reason", ChoicesDropdownFilter),)
 
     @display(description=gettext_lazy("what was done"))

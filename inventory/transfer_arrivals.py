@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F, Sum
 from django.utils.translation import gettext as _
 
-from inventory import purchasing, receiving
+from inventory import purchase_arrivals, purchasing, receiving, serials
 from inventory.models import (
     IN_TRANSIT,
     DemandKind,
@@ -43,11 +43,13 @@ def receive(
     actor: str,
     note: str = "",
     version: int | None = None,
+    is_fact: bool = False,
 ) -> Receipt:
     """Book what came of a transfer into its target's stock; told again by the same reference it is booked no second
     time. Where all came that was sent, the transfer is closed.
 
-    Units whose batch is not told are taken to be of those that were sent, what expires first first. Raises WrongFields
+    Units whose batch is not told are taken to be of those that were sent, what expires first first. `is_fact`: as for
+    `purchase_arrivals.receive_goods`. Raises WrongFields
     for rows that cannot be taken, OtherContents where the reference stands for other goods, NotPossible where the
     transfer is not on its way, and ChangedMeanwhile where a `version` is given and is not the row's any more.
     """
@@ -55,17 +57,18 @@ def receive(
     known = purchasing.by_code_or_barcode(transfer.merchant, {one.sku for one in unloaded})
     # Before the version: who repeats himself is told what he did, not that he is late.
     if told := Receipt.objects.filter(warehouse=transfer.target, reference=reference).first():
-        _check_same(told, transfer, unloaded, known)
+        _check_same(told, transfer, unloaded, known, with_numbers=not is_fact)
         return told
     require(transfer, _TAKES_GOODS, version)
     lines = {line.sku_id: line for line in transfer.lines.all()}
-    if wrong := _problems(transfer, unloaded, known, lines):
+    if wrong := _problems(transfer, unloaded, known, lines, wants_numbers=not is_fact):
         raise WrongFields(wrong)
+    serials.require_unknown(known, unloaded, transfer_id=transfer.pk)
     arrived = _arrived(unloaded, known, lines)
     receipt = Receipt.objects.create(
         warehouse=transfer.target, reference=reference, transfer=transfer, note=note[:200], actor=actor
     )
-    ReceiptLine.objects.bulk_create(
+    received = ReceiptLine.objects.bulk_create(
         [
             ReceiptLine(
                 receipt=receipt,
@@ -79,6 +82,7 @@ def receive(
             for one in arrived
         ]
     )
+    serials.keep(received, [one.serials for one in arrived], by_transfer=True)
     for sku_id, units in _units_by_sku(arrived).items():
         TransferLine.objects.filter(pk=lines[sku_id].pk).update(received=F("received") + units)
     receiving.receive_all(
@@ -101,9 +105,14 @@ def _units_by_sku(arrived: Sequence[Arrived]) -> Counter[int]:
 
 
 def _problems(
-    transfer: Transfer, unloaded: Sequence[Unloaded], known: Mapping[str, Sku], lines: Mapping[int, TransferLine]
+    transfer: Transfer,
+    unloaded: Sequence[Unloaded],
+    known: Mapping[str, Sku],
+    lines: Mapping[int, TransferLine],
+    *,
+    wants_numbers: bool,
 ) -> list[FieldError]:
-    wrong = purchasing.wrong_goods(transfer.merchant, unloaded, transfer.target)
+    wrong = purchase_arrivals.wrong_rows(known, unloaded, transfer.target, wants_numbers=wants_numbers)
     for row, one in enumerate(unloaded):
         if one.sku in known and known[one.sku].pk not in lines:
             detail = _("This SKU is not part of the transfer. Book it by a receipt of its own.")
@@ -123,24 +132,25 @@ def _arrived(
         sku = known[one.sku]
         line_id = lines[sku.pk].pk
         if sku.pk not in kept:
-            arrived.append(Arrived(sku.pk, one.units, one.quality, demand_id=line_id))
+            arrived.append(Arrived(sku.pk, one.units, one.quality, demand_id=line_id, serials=one.serials))
             continue
         rows = [
             batch
             for batch in sent.get(line_id, {})
             if not one.lot or (batch[0] == one.lot and one.best_before in (None, batch[1]))
         ]
-        left = one.units
+        left, numbers = one.units, list(one.serials)
         for batch in rows:
             units = min(left, sent[line_id][batch])
             if units:
                 sent[line_id][batch] -= units
                 left -= units
-                arrived.append(Arrived(sku.pk, units, one.quality, *batch, demand_id=line_id))
+                mine, numbers = numbers[:units], numbers[units:]
+                arrived.append(Arrived(sku.pk, units, one.quality, *batch, demand_id=line_id, serials=mine))
         if left:
             # More than was sent, or of a batch that was not: it may be told with its day, or is of the batch's.
             day = one.best_before or next((day for lot, day in rows if lot == one.lot), None)
-            arrived.append(Arrived(sku.pk, left, one.quality, one.lot, day, demand_id=line_id))
+            arrived.append(Arrived(sku.pk, left, one.quality, one.lot, day, demand_id=line_id, serials=numbers))
     return arrived
 
 
@@ -172,8 +182,16 @@ def _follow(transfer: Transfer, units: int, *, actor: str, note: str) -> None:
         record(transfer, TransferStep.Kind.CLOSED, actor=actor)
 
 
-def _check_same(receipt: Receipt, transfer: Transfer, unloaded: Sequence[Unloaded], known: Mapping[str, Sku]) -> None:
-    """Raises OtherContents unless the receipt is of the transfer and of as many units by SKU and quality."""
+def _check_same(
+    receipt: Receipt,
+    transfer: Transfer,
+    unloaded: Sequence[Unloaded],
+    known: Mapping[str, Sku],
+    *,
+    with_numbers: bool,
+) -> None:
+    """Raises OtherContents unless the receipt is of the transfer and of as many units by SKU and quality, if asked of
+    the same ones by their serial numbers."""
     had: Counter[tuple[int, str]] = Counter()
     for sku_id, quality, units in receipt.lines.values_list("sku_id", "quality", "quantity"):
         had[sku_id, quality] += units
@@ -181,6 +199,10 @@ def _check_same(receipt: Receipt, transfer: Transfer, unloaded: Sequence[Unloade
     for one in unloaded:
         sku = known.get(one.sku)
         told[sku.pk if sku else 0, str(one.quality)] += one.units
-    if receipt.transfer_id != transfer.pk or had != told:
+    named = Counter(
+        (known[one.sku].pk, number.strip()) for one in unloaded if one.sku in known for number in one.serials
+    )
+    are_same_units = not with_numbers or named == serials.of_receipt(receipt)
+    if receipt.transfer_id != transfer.pk or had != told or not are_same_units:
         text = _("The reference %(reference)s was used for other goods.") % {"reference": receipt.reference}
         raise OtherContents(text, attr="reference")

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import F, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -147,7 +147,7 @@ class _ReasonForm(VersionForm):
 class _ReceiveForm(_NoteForm):
     reference = forms.CharField(label=gettext_lazy("reference"), max_length=64, widget=forms.TextInput(attrs=INPUT))
     rows = forms.CharField(
-        label=gettext_lazy("lines: code or barcode, units, quality, batch, best before"),
+        label=gettext_lazy("lines: code or barcode, units, quality, batch, best before, serial numbers"),
         widget=forms.Textarea(attrs={**INPUT, "rows": 5}),
     )
     field_order = ("version", "reference", "rows", "note")
@@ -177,7 +177,10 @@ def _ship(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> str:
         expected_on=data["expected_on"],
     )
     units = transfer.lines.aggregate(units=Sum("shipped"))["units"]
-    return _("%(units)d units of %(reference)s are on their way.") % {"units": units, "reference": transfer.reference}
+    text = ngettext(
+        "%(units)d unit of %(reference)s is on its way.", "%(units)d units of %(reference)s are on their way.", units
+    )
+    return text % {"units": units, "reference": transfer.reference}
 
 
 def _expect(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> str:
@@ -207,7 +210,10 @@ def _receive(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> st
         version=data["version"],
     )
     units = receipt.lines.aggregate(units=Sum("quantity"))["units"]
-    return _("%(units)d units were booked as %(reference)s.") % {"units": units, "reference": receipt.reference}
+    text = ngettext(
+        "%(units)d unit was booked as %(reference)s.", "%(units)d units were booked as %(reference)s.", units
+    )
+    return text % {"units": units, "reference": receipt.reference}
 
 
 def _told(do: Any, *args: Any, **kwargs: Any) -> Any:

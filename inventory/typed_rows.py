@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from inventory.models import Quality
 from inventory.models.lots import MOST_OF_A_LOT
 from inventory.purchasing import Bought, Unloaded
+from inventory.serials import split
 from oms.common.errors import FieldError, OmsError
 
 MOST_ROWS = 5_000
@@ -104,18 +105,19 @@ def bought(cells: Sequence[str]) -> Bought:
 
 
 def unloaded(cells: Sequence[str]) -> Unloaded:
-    """SKU code or barcode, units, and where they matter quality, batch and best-before, each in its place. Raises
-    WrongRow."""
-    if not 2 <= len(cells) <= 5 or not cells[0]:
+    """SKU code or barcode, units, and where they matter quality, batch and best-before, each in its place; all that
+    follows are serial numbers. Raises WrongRow."""
+    if len(cells) < 2 or not cells[0]:
         raise WrongRow(_("Give code and units."))
     qualities = {str(label): value for value, label in Quality.choices} | {value: value for value in Quality.values}
-    quality, lot, best_before = (*cells[2:], "", "", "")[:3]
+    quality, lot, best_before = (*cells[2:5], "", "", "")[:3]
     if quality and quality not in qualities:
         raise WrongRow(_("There is no such quality."))
     if len(lot) > MOST_OF_A_LOT:
         raise WrongRow(_("A batch has at most %(most)d characters.") % {"most": MOST_OF_A_LOT})
     found = qualities[quality] if quality else Quality.GOOD.value
-    return Unloaded(cells[0], units(cells[1]), found, lot, day(best_before) if best_before else None)
+    numbers = split(" ".join(cells[5:]))
+    return Unloaded(cells[0], units(cells[1]), found, lot, day(best_before) if best_before else None, numbers)
 
 
 def code_and_units(cells: Sequence[str]) -> tuple[str, int]:

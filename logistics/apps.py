@@ -20,6 +20,7 @@ class LogisticsConfig(AppConfig):
         import logistics.carriers.adapters.kuaidi100.speaker
         import logistics.carriers.adapters.sf.speaker
         import logistics.warehouses.adapters.qimen.speaker  # noqa: F401 - they make their protocols known
+        from inventory import serials as of_receipts
         from logistics import fact_words, forgetting, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking, signed  # noqa: F401 - their kinds of tickets and messages
         from logistics.by_merchant import kinds  # noqa: F401 - its events
@@ -48,6 +49,7 @@ class LogisticsConfig(AppConfig):
         freight_books.register(freight)
         tracks.register(returns.Tracks())
         of_returns.register(serials.sold, serials.whose)
+        of_receipts.register(serials.packed, serials.away)
         post_migrate.connect(_guard_printouts, sender=self)
         post_migrate.connect(_guard_codes, sender=self)
 

@@ -5,6 +5,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import CharField, Exists, Func, OuterRef
 from django.utils.translation import gettext_lazy as _
 
+from logistics.carriers import consigning
 from logistics.models import Direction, Shipment, ShipmentLine, ShipmentState, WarehouseOrder, WarehouseOrderState
 from oms.common.files.exporting import Column, Export, register
 from orders.admin import exporting
@@ -42,6 +43,8 @@ SHIPMENTS = register(
             Column(_("direction"), "direction", dict(Direction.choices)),
             Column(_("carrier"), "carrier__name"),
             Column(_("waybill number"), "waybill_number"),
+            Column(_("mother's waybill number"), "mother__waybill_number"),
+            Column(_("piece of its consignment"), "piece", expression=consigning.piece_text()),
             Column(_("state"), "state", dict(ShipmentState.choices)),
             Column(_("carrier's text"), "carrier_text"),
             Column(_("weight (g)"), "weight_g"),

@@ -1,10 +1,12 @@
 """What the API shows of parcels."""
 
+from typing import Any
+
 from django.db.models import Prefetch, QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from logistics.carriers import sharing
+from logistics.carriers import consigning, sharing
 from logistics.models import Recall, RecallKind, Shipment, TrackingEvent, UnitSerial, WaybillShare
 from oms.common.door.api import LineField
 from orders.api.serializers.changing import RecipientChangeSerializer
@@ -19,6 +21,13 @@ EXAMPLE = {
     "waybill_number": "SF1700000000017",
     "state": "in_transit",
     "weight_g": 220,
+    "consignment": {
+        "mother": "1364935748662587-1-S1",
+        "waybill_number": "SF1700000000017",
+        "children": ["1364935748662587-1-S2"],
+        "piece": 1,
+        "pieces": 2,
+    },
     "created_at": "2026-01-02T11:30:00+08:00",
     "waybill_issued_at": "2026-01-02T11:30:01+08:00",
     "left_at": "2026-01-02T13:40:00+08:00",
@@ -50,6 +59,16 @@ class UnitSerialSerializer(serializers.ModelSerializer):
         fields = ["sku", "serial"]
 
 
+class ConsignmentSerializer(serializers.Serializer):
+    """Parcels of a warehouse order that go with one order of their carrier (子母件), each with a waybill of its own."""
+
+    mother = serializers.CharField(help_text="Number of the first parcel, for which the carrier took the order.")
+    waybill_number = serializers.CharField(allow_null=True, help_text="The mother's (母单号).")
+    children = serializers.ListField(child=serializers.CharField(), help_text="Numbers of the other parcels.")
+    piece = serializers.IntegerField(help_text="Which of them this parcel is: 2 of 2/3.")
+    pieces = serializers.IntegerField(help_text="How many there are: 3 of 2/3.")
+
+
 @extend_schema_serializer(examples=[OpenApiExample("A parcel", EXAMPLE)])
 class ShipmentSerializer(serializers.ModelSerializer):
     """A parcel with its scans."""
@@ -57,6 +76,7 @@ class ShipmentSerializer(serializers.ModelSerializer):
     sub_order = serializers.CharField(source="sub_order.number")
     carrier = serializers.CharField(source="carrier.code", allow_null=True, default=None)
     carrier_name = serializers.CharField(source="carrier.name", allow_null=True, default=None)
+    consignment = serializers.SerializerMethodField(help_text="Null: it goes by itself.")
     serials = UnitSerialSerializer(many=True, help_text="Of units in it whose SKUs have serial numbers.")
     scans = ScanSerializer(many=True)
 
@@ -73,6 +93,7 @@ class ShipmentSerializer(serializers.ModelSerializer):
                 "waybill_number",
                 "state",
                 "weight_g",
+                "consignment",
             ),
             *(
                 "created_at",
@@ -91,7 +112,14 @@ class ShipmentSerializer(serializers.ModelSerializer):
         """The query with all that is shown, in three statements."""
         units = Prefetch("serials", UnitSerial.objects.select_related("sku").order_by("pk"))
         scans = Prefetch("scans", TrackingEvent.objects.exclude(state="").order_by("occurred_at", "pk"))
-        return shipments.select_related("sub_order", "carrier").prefetch_related(units, scans).order_by("pk")
+        known = consigning.with_numbers(shipments).select_related("sub_order", "carrier", "mother")
+        return known.prefetch_related(units, scans).order_by("pk")
+
+    @extend_schema_field(ConsignmentSerializer(allow_null=True))
+    def get_consignment(self, parcel: Shipment) -> dict[str, Any] | None:
+        """What goes with the same order of the carrier."""
+        found = consigning.consignment_of(parcel)
+        return None if found is None else dict(ConsignmentSerializer(found).data)
 
 
 RECALL = {

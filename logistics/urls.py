@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from logistics import views
+from logistics import moving_api, views
 from logistics.by_merchant import api as by_merchant
 from logistics.virtual.views import SkuCodesView
 
@@ -23,6 +23,11 @@ urlpatterns = [
     re_path("^shipments/(?P<number>[0-9A-Z-]{20,32})$", views.ShipmentView.as_view(), name="shipment"),
     re_path("^shipments/(?P<number>[0-9A-Z-]{20,32})/recalls$", views.RecallsView.as_view(), name="shipment-recalls"),
     re_path("^orders/(?P<number>[0-9]{16})/shipments$", views.OrderShipmentsView.as_view(), name="order-shipments"),
+    re_path(
+        "^sub-orders/(?P<number>[0-9]{16}[0-9-]{1,16})/warehouses$",
+        moving_api.SubOrderWarehousesView.as_view(),
+        name="sub-order-warehouses",
+    ),
     re_path(
         "^sub-orders/(?P<number>[0-9]{16}[0-9-]{1,16})/shipments$",
         views.SubOrderShipmentsView.as_view(),

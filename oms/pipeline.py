@@ -36,7 +36,7 @@ from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
 from oms.telling import sending as telling_merchants
-from orders.changing import chasing, undoing
+from orders.changing import chasing, later_gifts, undoing
 from orders.fulfilling import allocating, completing, ending_waits, freeing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.promising import keeping
@@ -113,6 +113,7 @@ PIPELINE = (
     recalls.CHASE_STAGE,
     returns.STAGE,
     completing.STAGE,
+    later_gifts.STAGE,
     balancing.STAGE,
     exchanges.STAGE,
     requesting.REFUND_STAGE,

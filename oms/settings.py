@@ -35,6 +35,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 if not DEBUG and not ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the host names of this site, separated by commas.")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CSRF_FAILURE_VIEW = "oms.error_pages.stale_form"
 
 HTTPS_ONLY = env.bool("HTTPS_ONLY", default=not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
@@ -416,6 +417,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "ask-warehouses": {"task": "oms.ask_warehouses", "schedule": 600.0, "options": {"expires": 500}},
     "gather-waves": {"task": "oms.gather_waves", "schedule": 30.0, "options": {"expires": 25}},
     "plan-routes": {"task": "oms.plan_routes", "schedule": 300.0, "options": {"expires": 250}},
+    "watch-senders": {"task": "oms.watch_senders", "schedule": 60.0, "options": {"expires": 50}},
     "count-waybills": {"task": "oms.count_waybills", "schedule": 600.0, "options": {"expires": 500}},
     "learn-demand": {"task": "oms.learn_demand", "schedule": 3600.0, "options": {"expires": 3000}},
     "promise-goods": {"task": "oms.promise_goods", "schedule": 60.0, "options": {"expires": 50}},

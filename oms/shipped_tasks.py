@@ -24,6 +24,7 @@ TASKS.add(
         "ask-warehouses": _("Ask warehouses for late orders"),
         "gather-waves": _("Gather waves"),
         "plan-routes": _("Plan routes"),
+        "watch-senders": _("Watch over senders without a phone"),
         "count-waybills": _("Count waybills left"),
         "learn-demand": _("Learn demand"),
         "promise-goods": _("Promise goods on order"),

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
-from logistics.carriers import balances
+from logistics.carriers import balances, senders
 from logistics.floor import gathering
 from logistics.routing import planning
 from logistics.virtual import stocking
@@ -159,6 +159,12 @@ def gather_waves() -> int:
 def plan_routes() -> int:
     """Draft today's routes of stations that have something to bring and no plan yet; returns how many."""
     return planning.make_what_is_missing()
+
+
+@shared_task(name="oms.watch_senders", ignore_result=True)
+def watch_senders() -> int:
+    """Tell people of warehouses without the phone that carriers want of a sender; returns how many there are."""
+    return senders.watch()
 
 
 @shared_task(name="oms.count_waybills", ignore_result=True)

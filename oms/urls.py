@@ -30,6 +30,8 @@ from oms.portal import (  # noqa: F401 - they register pages
 from payments import pay_page
 from payments.invoicing import buyer_page
 
+handler403 = "oms.error_pages.refused"
+handler404 = "oms.error_pages.not_found"
 handler500 = "oms.error_pages.server_error"
 
 urlpatterns = [

@@ -50,6 +50,7 @@ name_actors(
         "cancel_short": _("Cancel what waited too long"),
         "merge": _("Merge"),
         "gifts": _("Give gifts"),
+        "later_gifts": _("Send gifts after completion"),
         "move_late": _("Move what missed its cut-off"),
         "complete": _("Complete"),
         "chase_cancellations": _("Ask after cancellations"),

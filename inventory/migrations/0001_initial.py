@@ -459,6 +459,7 @@ class Migration(FirstMigration):
                 ('decided_by', models.CharField(blank=True, default='', max_length=80, verbose_name='decided by')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('decided_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='decided at')),
+                ('merchant', models.ForeignKey(blank=True, help_text='Empty: those of all. Where several merchants have a code, name whose goods are counted.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='Whose goods')),
                 ('warehouse', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse')),
             ],
             options={
@@ -846,6 +847,24 @@ class Migration(FirstMigration):
                 'verbose_name_plural': 'lines of receipts',
                 'ordering': ['id'],
                 'constraints': [models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='receipt_line_has_units', violation_error_message='Give a quantity from 1 to 10,000,000.'), models.CheckConstraint(condition=models.Q(('quality__in', ['good', 'inspecting', 'defective', 'damaged', 'box_damaged', 'expired'])), name='receipt_line_quality_is_known')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ReceivedSerial',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('serial', models.CharField(max_length=64, verbose_name='serial number')),
+                ('by_transfer', models.BooleanField(db_default=False, default=False, verbose_name='by a transfer')),
+                ('line', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='serials', to='inventory.receiptline', verbose_name='line of a receipt')),
+                ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+            ],
+            options={
+                'verbose_name': 'serial number of a received unit',
+                'verbose_name_plural': 'serial numbers of received units',
+                'ordering': ['id'],
+                'default_permissions': (),
+                'indexes': [models.Index(fields=['serial', 'sku'], name='received_unit_by_serial')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('by_transfer', False)), fields=('serial', 'sku'), name='received_serial_came_once_from_outside'), models.CheckConstraint(condition=models.Q(('serial', ''), _negated=True), name='received_serial_is_not_empty')],
             },
         ),
         migrations.CreateModel(

@@ -31,6 +31,7 @@ from inventory.models.replenishing import (
     SuggestionKind,
     SuggestionState,
 )
+from inventory.models.serials import ReceivedSerial
 from inventory.models.shares import ChannelShare, ComingGoods
 from inventory.models.sourcing import Need, OnNone, OnPartial, Sort, SourcingRule, SourcingRuleSet, SplitRule
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
@@ -81,6 +82,7 @@ __all__ = [
     "Quality",
     "Receipt",
     "ReceiptLine",
+    "ReceivedSerial",
     "Region",
     "RemoteArea",
     "ReplenishmentPolicy",

@@ -10,6 +10,7 @@ from django_fsm import FSMField, transition
 from inventory.models.catalogue import Warehouse
 from inventory.models.stock import Stock
 from oms.common.models import Versioned
+from oms.merchants.models import Merchant
 
 MOST_OF_A_REFERENCE = 64
 
@@ -28,6 +29,15 @@ class StockCount(Versioned):
     a system told as a whole has its `reference`."""
 
     warehouse = models.ForeignKey(Warehouse, verbose_name=_("warehouse"), on_delete=models.PROTECT, related_name="+")
+    merchant = models.ForeignKey(
+        Merchant,
+        verbose_name=_("Whose goods"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text=_("Empty: those of all. Where several merchants have a code, name whose goods are counted."),
+    )
     state = FSMField(
         _("state"),
         choices=CountState.choices,

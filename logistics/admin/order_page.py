@@ -8,6 +8,7 @@ from django.db.models import Count, Max, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from inventory.models.serials import MOST_OF_A_SERIAL
 from logistics.admin.lists import LEVEL_TONES, stop_badge
 from logistics.buyer import links
 from logistics.carriers import words
@@ -32,7 +33,6 @@ from orders.admin.searching import CAP
 from orders.asked import panels
 from orders.asked.panels import MOST_LOOKED_AT, Note, Remark
 from orders.models import Order
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 # What is no longer on its way needs no sentence at the top of the page: the sub-order's own says it.
 _SILENT = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.CANCELLED)

@@ -204,7 +204,9 @@ def _import(data: dict[str, Any], actor: Actor) -> dict[str, Any]:
     read = reading.uploaded(data["file"]) if data["file"] else reading.pasted(data["pasted"])
     sku: Sku = data["found"]
     warehouse = data["warehouse"] or stocking.warehouse_for(sku)
-    came = stocking.import_codes(sku, warehouse, read.codes, door=CodeImport.Door.PAGE, actor=actor)
+    came = stocking.import_codes(
+        sku, warehouse, read.codes, door=CodeImport.Door.PAGE, actor=actor, unreadable=len(read.wrong)
+    )
     refused: dict[int, FieldError] = {**read.wrong, **{read.rows[place]: why for place, why in came.refused.items()}}
     rows = [(row, refused[row].detail) for row in sorted(refused)]
     return {

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from inventory.models import StorageClass, Warehouse
-from logistics.carriers import words
+from logistics.carriers import consigning, words
 from logistics.models import Direction, Shipment, ShipmentLine, ShipmentState, TrackingEvent
 from logistics.virtual import links
 from orders.models import DeliveryPromise, Order, OrderState, SubOrder, SubOrderState
@@ -63,9 +63,10 @@ class ScanTold:
 
 @dataclass(frozen=True, slots=True)
 class ParcelTold:
-    """A parcel with its scans, the newest first; `progress` in per cent of its way."""
+    """A parcel with its scans, `progress` in per cent of its way, `consignment`: what goes with it."""
 
     row: Shipment
+    consignment: consigning.Consignment | None
     carrier: str
     progress: int
     scans: Sequence["ScanTold"]
@@ -137,7 +138,7 @@ def _parcels(order: Order) -> dict[int, list[ParcelTold]]:
     lines = ShipmentLine.objects.select_related("sub_order_line")
     found: dict[int, list[ParcelTold]] = {}
     shipments = (
-        Shipment.objects.of_order(order.pk)
+        consigning.with_numbers(Shipment.objects.of_order(order.pk))
         .filter(direction=Direction.OUT)
         .exclude(state=ShipmentState.CANCELLED)
         .exclude(waybill_number=None)
@@ -149,6 +150,7 @@ def _parcels(order: Order) -> dict[int, list[ParcelTold]]:
     for row in shipments:
         parcel = ParcelTold(
             row,
+            consigning.consignment_of(row),
             row.carrier.name if row.carrier else "",
             _PROGRESS.get(ShipmentState(row.state), 0),
             [told for scan in row.scans.all() if (told := _scan(scan, known)) is not None][:MOST_SCANS],

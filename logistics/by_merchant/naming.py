@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from django.utils.translation import gettext as _
 
+from inventory.models.serials import MOST_OF_A_SERIAL
 from logistics.by_merchant.reported import Line, Outcome
 from logistics.warehouses import serials
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 
 def read(outcomes: Mapping[int, Sequence[Outcome]], lines: Mapping[int, Sequence[Line]], *, all_the_same: bool) -> None:

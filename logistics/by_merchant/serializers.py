@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from inventory.models import Region, StorageClass, Warehouse
+from inventory.models.serials import MOST_OF_A_SERIAL
 from logistics.by_merchant import opening, shipping, works
 from logistics.by_merchant.speaker import PROTOCOL
 from logistics.models import Carrier, WarehouseOrder, WarehouseOrderLine
@@ -14,7 +15,6 @@ from logistics.warehouses.notices import MOST_SERIALS
 from oms.common.door.api import LineField
 from oms.common.door.schema import ErrorSerializer
 from oms.merchants.models import Channel
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 WAREHOUSE = {
     "code": "ACME-WH1",

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from inventory.models import StorageClass
+from inventory.serials import split
 from logistics.by_merchant import opening, shipping
 from logistics.by_merchant.opening import NewWarehouse
 from logistics.by_merchant.reported import Leaving
@@ -20,7 +21,6 @@ from orders.actors import Actor
 from orders.intake import cells, importing
 from orders.intake.cells import NoValue
 from orders.intake.import_kinds import Column, Entry, ImportKind, Texts
-from orders.returning.serials import split
 
 # Whoever among staff may look at what these jobs hold.
 RIGHT = "logistics.view_warehouseorder"

@@ -22,10 +22,14 @@ from oms.common.work import nudging
 from oms.common.work.calling import Outcomes, outside_stage
 from orders.models import ActorKind
 
+# No parcel `h` travels with the waybill that was asked for it.
+_IS_UNUSED = "(h.left_at IS NULL OR h.waybill_number IS NULL)"
+
 
 def give_back(kept: Mapping[int, str]) -> None:
-    """Of locked parcels (ids) that are still here, give back the waybills that we bought, unless it is the one that is
-    kept. One statement; accounts that take none back are left alone, and consignments of which a parcel remains."""
+    """Of locked parcels (ids), give back the waybills that we bought, unless it is the one that is kept, or the one
+    with which the parcel left. One statement; accounts that take none back are left alone, and consignments of which a
+    parcel remains."""
     if not kept:
         return
     with connection.cursor() as cursor:
@@ -34,7 +38,7 @@ def give_back(kept: Mapping[int, str]) -> None:
             WITH given_back AS MATERIALIZED (
                 SELECT h.id, coalesce(h.mother_id, h.id) AS mother_id
                 FROM unnest(%s::bigint[], %s::text[]) AS n(id, waybill) JOIN logistics_shipment h ON h.id = n.id
-                WHERE h.left_at IS NULL AND coalesce(h.waybill_number, '') <> coalesce(nullif(n.waybill, ''), '-')
+                WHERE {_IS_UNUSED} AND coalesce(h.waybill_number, '') <> coalesce(nullif(n.waybill, ''), '-')
             )
             INSERT INTO logistics_waybillerrand (shipment_id, kind, connection_id, carrier_id, waybill, reference,
                 ready_at)
@@ -43,7 +47,7 @@ def give_back(kept: Mapping[int, str]) -> None:
                 greatest(now(), CASE WHEN h.waybill_number IS NULL THEN h.lease_until END)
             FROM (SELECT DISTINCT mother_id AS id FROM given_back) AS n JOIN logistics_shipment h ON h.id = n.id
             JOIN common_connection link ON link.id = h.connection_id
-            WHERE h.left_at IS NULL AND link.protocol = ANY(%s) AND h.carrier_id IS NOT NULL
+            WHERE {_IS_UNUSED} AND link.protocol = ANY(%s) AND h.carrier_id IS NOT NULL
               AND (h.waybill_number IS NOT NULL OR h.lease_token > 0)
               AND NOT EXISTS (
                 -- Children of a mother who has no waybill yet go by another order.

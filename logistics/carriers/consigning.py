@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Q
+from django.db.models import CharField, F, Func, OuterRef, Q, QuerySet
 
 from logistics.carriers import adapters
 from logistics.models import Shipment, ShipmentState
@@ -218,3 +219,55 @@ def members(shipment: Shipment) -> list[Shipment]:
     rows = Shipment.objects.filter(Q(pk=root) | Q(mother=root), connection=shipment.connection_id)
     rows = rows.exclude(state=ShipmentState.CANCELLED).select_related("carrier__connection", "connection")
     return list(rows.order_by("pk")) or [shipment]
+
+
+@dataclass(frozen=True, slots=True)
+class Consignment:
+    """Parcels that go with one order of their carrier: the mother's number and waybill (None: not there yet), the
+    numbers of the children, the oldest first, and which of all these parcels is meant."""
+
+    mother: str
+    waybill_number: str | None
+    children: list[str]
+    piece: int
+    pieces: int
+
+    def __str__(self) -> str:
+        return f"{self.piece}/{self.pieces}"
+
+
+def _numbers() -> ArraySubquery:
+    """Of a row of a query over parcels: the numbers of all that go, or will, with the same order, the mother first."""
+    mine = Q(pk=OuterRef("pk")) | Q(mother=OuterRef("pk"))
+    hers = Q(pk=OuterRef("mother")) | Q(mother=OuterRef("mother"))
+    together = Shipment.objects.filter(mine | hers, connection=OuterRef("connection"))
+    return ArraySubquery(together.exclude(state=ShipmentState.CANCELLED).order_by("pk").values("number"))
+
+
+def piece_text() -> Func:
+    """Of a row of a query over parcels: which of its consignment it is, "2/3"; null where it goes alone."""
+    return Func(
+        _numbers(),
+        F("number"),
+        template=(
+            "(SELECT array_position(x.numbers, x.number) || '/' || cardinality(x.numbers)"
+            " FROM (SELECT %(expressions)s) AS x (numbers, number)"
+            " WHERE cardinality(x.numbers) > 1 AND x.number = ANY(x.numbers))"
+        ),
+        output_field=CharField(),
+    )
+
+
+def with_numbers(parcels: QuerySet[Shipment]) -> QuerySet[Shipment]:
+    """The query as `consignment_of` wants it: with the mothers, and the numbers of what goes together."""
+    return parcels.select_related("mother").annotate(consigned_numbers=_numbers())
+
+
+def consignment_of(parcel: Shipment) -> Consignment | None:
+    """Where a parcel, read by `with_numbers`, is in its consignment; None where it goes alone. No statement."""
+    numbers: list[str] = parcel.consigned_numbers  # type: ignore[attr-defined]
+    if len(numbers) < 2 or parcel.number not in numbers:
+        return None
+    mother = parcel.mother or parcel
+    children = [number for number in numbers if number != mother.number]
+    return Consignment(mother.number, mother.waybill_number, children, numbers.index(parcel.number) + 1, len(numbers))

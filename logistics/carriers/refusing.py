@@ -16,4 +16,5 @@ class OwnRefusal(models.TextChoices):
         "cod_in_parcels",
         _("What is paid on delivery of several parcels cannot be collected over this connection"),
     )
+    NO_SENDER_PHONE = "no_sender_phone", _("The warehouse has no phone, and the carrier wants one of the sender")
     NO_STATION = "no_station", _("No station of own couriers serves the address")

@@ -29,6 +29,10 @@ NO_CARRIER = tickets.register_kind(
                 "%(number)s is paid on delivery and in several parcels, which %(carrier)s cannot collect over its"
                 " connection; there is no other carrier to ask."
             ),
+            OwnRefusal.NO_SENDER_PHONE: _(
+                "The warehouse of %(number)s has no phone, which %(carrier)s wants of the sender, so it was not asked;"
+                " there is no other carrier to ask."
+            ),
             OwnRefusal.NO_STATION: _(
                 "The address of %(number)s is in the area of no station of %(carrier)s;"
                 " there is no other carrier to ask."
@@ -36,6 +40,18 @@ NO_CARRIER = tickets.register_kind(
             "rules": _("By the rules no carrier fits %(number)s: %(text)s"),
         },
         remedies=_("Mend what the carrier names, or switch another carrier on; then try again on the parcel's page."),
+    )
+)
+SENDER_WITHOUT_PHONE = tickets.register_kind(
+    tickets.TicketKind(
+        "sender_without_phone",
+        _("Warehouse without a phone"),
+        "warehouse",
+        team=Team.LOGISTICS,
+        due_within=timedelta(hours=8),
+        reasons={"": _("%(warehouse)s has no phone: of %(carriers)s no waybills can be bought for what leaves it.")},
+        remedies=_("Enter a phone on the warehouse's page; what waits for it then goes on by itself."),
+        can_retry=False,
     )
 )
 CARRIER_UNKNOWN = tickets.register_kind(

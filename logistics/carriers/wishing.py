@@ -15,7 +15,10 @@ from orders.models.terms import UnmetWish
 def directory() -> list[KnownCarrier]:
     """The carriers by their priority; active are those that waybills can be bought from."""
     rows = Carrier.objects.order_by("priority", "code")
-    return [KnownCarrier(row.code, row.carrier_class, row.is_active and row.connection_id is not None) for row in rows]
+    return [
+        KnownCarrier(row.code, row.name, row.carrier_class, row.is_active and row.connection_id is not None)
+        for row in rows
+    ]
 
 
 def note_unmet(shipment_ids: Sequence[int], why: UnmetWish) -> None:

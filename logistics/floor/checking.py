@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from inventory.models import SkuBarcode
+from inventory.models.serials import MOST_OF_A_SERIAL
 from logistics.floor.gathering import end_waves
 from logistics.floor.telling import Told, tell
 from logistics.floor.trouble import (
@@ -32,7 +33,6 @@ from logistics.warehouses import serials
 from logistics.warehouses.notices import Notice
 from oms.common import tickets
 from oms.common.copying import array
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 MOST_UNITS_OF_A_SCAN = 1000
 

@@ -10,10 +10,10 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass, Warehouse
+from inventory.models.serials import MOST_OF_A_SERIAL
 from logistics.models.carrier import Carrier
 from logistics.models.warehouse_order import WarehouseOrder
 from orders.models import SubOrderLine
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 MOST_TASKS = 500
 

@@ -6,10 +6,10 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import Sku
+from inventory.models.serials import MOST_OF_A_SERIAL
 from logistics.models.shipment import Shipment
 from logistics.models.warehouse_order import WarehouseOrder
 from orders.models import SubOrderLine
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 
 class UnitSerial(models.Model):

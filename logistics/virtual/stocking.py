@@ -99,10 +99,17 @@ def begin(sku_id: int) -> VirtualSupply:
 
 
 def import_codes(
-    sku: Sku, warehouse: Warehouse, codes: Sequence[NewCode], *, door: CodeImport.Door, actor: Actor
+    sku: Sku,
+    warehouse: Warehouse,
+    codes: Sequence[NewCode],
+    *,
+    door: CodeImport.Door,
+    actor: Actor,
+    unreadable: int = 0,
 ) -> Imported:
     """Bring codes of the SKU in, in transactions of some thousand. A code that its merchant gave before, for whatever
     SKU, is refused, and so is what cannot be one. Told again after a failure, what came in before is refused.
+    `unreadable` rows more stood there that are no codes: they count as refused.
 
     Raises CannotSellCodes as `begin` does, NotKept, and OmsError for too many at once.
     """
@@ -123,7 +130,8 @@ def import_codes(
                 good[place] = code
             else:
                 refused[place] = wrong
-        known = _import(sku, stock_id, good, len(codes[start : start + CHUNK]), door, actor)
+        given = len(codes[start : start + CHUNK]) + (unreadable if start == 0 else 0)
+        known = _import(sku, stock_id, good, given, door, actor)
         added += len(good) - len(known)
         there = FieldError("code", "known", _("It came in before."))
         refused.update(dict.fromkeys(known, there))

@@ -58,6 +58,10 @@ STOCK_ORDER_TROUBLE = tickets.register_kind(
                 "Of %(number)s, warehouse %(warehouse)s names serial numbers of which nobody said that they were sold"
                 " with the order, or more than units: %(goods)s. The units are booked, the numbers are not kept."
             ),
+            "numbers_not_kept": _(
+                "Of %(number)s, warehouse %(warehouse)s names serial numbers that are those of other units, are named"
+                " twice, or are more than units: %(goods)s. The units are booked, these numbers are not kept."
+            ),
             "elsewhere": _(
                 "Of %(number)s, warehouse %(warehouse)s says that goods came which another warehouse has already:"
                 " %(goods)s. Nothing was booked."

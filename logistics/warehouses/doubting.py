@@ -17,10 +17,11 @@ from oms.common.copying import array
 from oms.common.models import Topic
 
 
-def doubt(finals: Collection[int], leaving: Sequence[int]) -> set[int]:
+def doubt(finals: Collection[int], leaving: Sequence[int], filled: Collection[int] = ()) -> set[int]:
     """Of locked warehouse orders (ids) whose warehouse says that nothing more leaves, note and return those to be asked
     for first: units are missing beside what left before and the parcels (ids) that leave now, and nobody told that they
-    lack. One statement; one more where there are such."""
+    lack. `filled` are those of the parcels that had left before, when nobody knew what was in them. One statement; one
+    more where there are such."""
     if not finals:
         return set()
     with connection.cursor() as cursor:
@@ -32,13 +33,14 @@ def doubt(finals: Collection[int], leaving: Sequence[int]) -> set[int]:
             JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
             LEFT JOIN LATERAL (
                 SELECT sum(x.quantity) AS units FROM logistics_shipmentline x
-                JOIN logistics_shipment h ON h.id = x.shipment_id AND h.left_at IS NULL
+                JOIN logistics_shipment h ON h.id = x.shipment_id
                 WHERE x.sub_order_line_id = l.id AND h.id = ANY(%s::bigint[])
+                  AND (h.left_at IS NULL OR h.id = ANY(%s::bigint[]))
             ) AS g ON true
             WHERE w.id = ANY(%s::bigint[]) AND wl.quantity > wl.left_quantity + coalesce(g.units, 0)
             GROUP BY 1, 2
             """,
-            [list(adapters.TELLING), array(leaving), array(finals)],
+            [list(adapters.TELLING), array(leaving), array(filled), array(finals)],
         )
         missing: dict[int, dict[str, int]] = {}
         for key, sku, units in cursor.fetchall():

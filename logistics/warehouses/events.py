@@ -9,7 +9,7 @@ from django.db import connection
 
 from inventory.models import Warehouse
 from logistics import kinds
-from logistics.carriers import cancelling, following, intending
+from logistics.carriers import cancelling, ending, following, intending
 from logistics.models import ShipmentState, StopAnswer, WarehouseOrderState
 from logistics.warehouses import doubting, giving_up, lacking, leaving, moving, notices, parcelling, serials, works
 from logistics.warehouses.giving_up import ACTOR, Homeless
@@ -81,7 +81,7 @@ def _carry_out(courses: Sequence[Course]) -> None:
     done = parcelling.take({course.work.id: course.reports for course in courses if course.reports}, rows)
     _want_parcels(courses)
     gone = [*done.leaving, *_all_parcels(courses)]
-    _doubt(courses, done.leaving)
+    _doubt(courses, done)
     finals = [course.work.id for course in courses if course.is_final and not course.leaves_all]
     departure = Departure()
     if gone or finals:
@@ -93,23 +93,27 @@ def _carry_out(courses: Sequence[Course]) -> None:
             finals=finals,
             drops_rest={course.work.id for course in courses if course.drops_rest},
             surplus=done.surplus,
+            filled=done.filled,
         )
         if finals:
             giving_up.end_parcels(finals)
     for course in courses:
         course.troubles += done.troubles.get(course.work.id, [])
     follow(courses, departure)
+    if done.filled:
+        # They may be there already.
+        ending.settle([part.id for part in departure.shipped])
     fulfilment.refresh({part.order_id for work in rows.values() for part in work.parts})
 
 
-def _doubt(courses: Sequence[Course], leaving: Sequence[int]) -> None:
+def _doubt(courses: Sequence[Course], done: parcelling.Parcelled) -> None:
     """What nobody said to stay may have left by a message that was lost: the warehouse is asked first."""
     believed = {
         course.work.id: course
         for course in courses
         if course.is_final and not (course.leaves_all or course.is_answered or course.drops_rest)
     }
-    for key in doubting.doubt(believed, leaving):
+    for key in doubting.doubt(believed, done.leaving, done.filled):
         believed[key].wait_for_rest()
 
 

@@ -77,14 +77,16 @@ def leave(
     finals: Collection[int] = (),
     drops_rest: Collection[int] = (),
     surplus: Mapping[int, Mapping[int, int]] | None = None,
+    filled: Collection[int] = (),
 ) -> Departure:
     """Note that parcels left their warehouse orders, which are locked with all that is theirs; sub-orders are moved on.
 
     Of warehouse orders in `finals` (ids) nothing more will leave; what stays of those in `drops_rest` is cancelled.
-    `surplus` are units by line that left beyond what was asked for.
+    `surplus` are units by line that left beyond what was asked for, `filled` those of the parcels that had left before,
+    when nobody knew what was in them.
     """
     departure = Departure()
-    gone = _note(works, shipment_ids)
+    gone = _note(works, shipment_ids, filled)
     extra = [_Gone(works[key], line, units) for key, more in (surplus or {}).items() for line, units in more.items()]
     if extra:
         _add_surplus(extra, departure)
@@ -98,13 +100,13 @@ def leave(
     return departure
 
 
-def _note(works: Mapping[int, Work], shipment_ids: Sequence[int]) -> list[_Gone]:
+def _note(works: Mapping[int, Work], shipment_ids: Sequence[int], filled: Collection[int]) -> list[_Gone]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
             WITH gone AS (
-                UPDATE logistics_shipment h SET left_at = now()
-                WHERE h.id = ANY(%(ids)s::bigint[]) AND h.left_at IS NULL
+                UPDATE logistics_shipment h SET left_at = coalesce(h.left_at, now())
+                WHERE h.id = ANY(%(ids)s::bigint[]) AND (h.left_at IS NULL OR h.id = ANY(%(filled)s::bigint[]))
                 RETURNING h.id, h.warehouse_order_id
             ), units AS (
                 SELECT g.warehouse_order_id, x.sub_order_line_id, sum(x.quantity)::int AS units
@@ -116,7 +118,7 @@ def _note(works: Mapping[int, Work], shipment_ids: Sequence[int]) -> list[_Gone]
             WHERE wl.warehouse_order_id = u.warehouse_order_id AND wl.sub_order_line_id = u.sub_order_line_id
             RETURNING wl.warehouse_order_id, wl.sub_order_line_id, u.units
             """,
-            {"ids": array(shipment_ids)},
+            {"ids": array(shipment_ids), "filled": array(filled)},
         )
         gone = [_Gone(works[key], line, units) for key, line, units in cursor.fetchall()]
     planning.plan_parcels(shipment_ids)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from inventory.models import SourcingRuleSet
@@ -23,7 +24,7 @@ from orders.actors import Actor
 from orders.fulfilling import moving
 from orders.fulfilling.moving import CannotMove
 from orders.locking import lock_order, lock_sub_orders
-from orders.models import PromiseOutcome, SubOrder, SubOrderState
+from orders.models import Order, PromiseOutcome, SubOrder, SubOrderState
 from orders.telling import timeline
 
 NAME = "move_late"
@@ -48,6 +49,8 @@ def move(sub_order_id: int, *, to: int | None = None, actor: Actor, version: int
     if to is not None:
         moving.check_target(part, to)
     _take_away(part, to, actor)
+    # Where its parts lie is what was looked at: a second press of the same button would take it away once more.
+    Order.objects.filter(pk=order_id).update(remark=F("remark"))
     return SubOrder.objects.get(pk=sub_order_id)
 
 

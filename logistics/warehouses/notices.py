@@ -24,7 +24,7 @@ import msgspec
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from orders.models.returned_serial import MOST_OF_A_SERIAL
+from inventory.models.serials import MOST_OF_A_SERIAL
 
 
 class Notice(models.TextChoices):

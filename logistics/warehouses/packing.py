@@ -18,7 +18,8 @@ Reports = Sequence[tuple[Sequence[ReportedParcel], bool]]
 
 @dataclass(slots=True)
 class Box:
-    """A parcel while reports change it; without an id it is new. `units` by sub-order line; what left stays as it is.
+    """A parcel while reports change it; without an id it is new. `units` by sub-order line; what left stays as it is,
+    but for a parcel that left with nothing that we know.
     `carrier` is a carrier's code, empty while nobody knows; `weight_g` is 0 where nobody weighed it."""
 
     id: int | None = None
@@ -42,13 +43,15 @@ class Box:
 class Packing:
     """The parcels of one warehouse order; `asked` are its units by sub-order line, `skus` its lines by SKU code.
 
-    `leaving` are those that reports say left, `surplus` units by line that left beyond what was asked for, `serials`
+    `leaving` are those that reports say left, `filled` those that had left with nothing that we know and of which a
+    report says now what it was, `surplus` units by line that left beyond what was asked for, `serials`
     the serial numbers of units by line, each with the parcel that it was told of.
     """
 
     asked: Mapping[int, int]
     boxes: list[Box] = field(default_factory=list)
     leaving: list[Box] = field(default_factory=list)
+    filled: list[Box] = field(default_factory=list)
     surplus: dict[int, int] = field(default_factory=dict)
     troubles: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     skus: dict[str, list[int]] = field(default_factory=dict)
@@ -61,14 +64,16 @@ class Packing:
         found = list(self._matched(parcels))
         self._note_serials(parcels, {id(parcel): box for parcel, box in found})
         before = [dict(box.units) for _parcel, box in found]
-        told = [(parcel, box) for parcel, box in found if parcel.lines and not box.has_left]
+        open_ones = [(parcel, box) for parcel, box in found if not box.has_left or (leaves and not box.units)]
+        told = [(parcel, box) for parcel, box in open_ones if parcel.lines]
         for _parcel, box in told:
             box.units = {}
         for parcel, box in told:
             self._fill(box, parcel, leaves=leaves)
-        for parcel, box in found:
-            if not parcel.lines and not box.has_left:
+        for parcel, box in open_ones:
+            if not parcel.lines:
                 self._add_the_rest(box)
+        self.filled += [box for _parcel, box in open_ones if box.has_left and box.units]
         self._shrink_others()
         for (parcel, box), units in zip(found, before, strict=True):
             if parcel.weight_g or box.units != units:
@@ -145,9 +150,10 @@ class Packing:
                 if units > 0:
                     box.units[line] = box.units.get(line, 0) + units
                     left -= units
-            if left and leaves:
+            # Of what left before it was said already.
+            if left and leaves and not box.has_left:
                 self.surplus[lines[-1]] = self.surplus.get(lines[-1], 0) + left
-        if unknown:
+        if unknown and not box.has_left:
             self.troubles.append(("unknown_line", {"lines": ", ".join(unknown)}))
 
     def _note_serials(self, parcels: Sequence[ReportedParcel], boxes: Mapping[int, Box]) -> None:

@@ -22,10 +22,11 @@ from orders.models.terms import UnmetWish
 
 @dataclass(slots=True)
 class Parcelled:
-    """What came of reports: parcels (ids) that left, and by warehouse order units by line that left beyond what was
-    asked for, and troubles (reason, values)."""
+    """What came of reports: parcels (ids) that left, `filled` those among them that had left before with nothing that
+    we know, and by warehouse order units by line that left beyond what was asked for, and troubles (reason, values)."""
 
     leaving: list[int] = field(default_factory=list)
+    filled: list[int] = field(default_factory=list)
     surplus: dict[int, dict[int, int]] = field(default_factory=dict)
     troubles: dict[int, list[tuple[str, dict[str, Any]]]] = field(default_factory=dict)
 
@@ -47,6 +48,7 @@ def take(reports: Mapping[int, Reports], works: Mapping[int, Work]) -> Parcelled
         packings[key].troubles += troubles
     for key, packing in packings.items():
         done.leaving += [box.id for box in packing.leaving if box.id is not None and box.exists]
+        done.filled += [box.id for box in packing.filled if box.id is not None]
         done.surplus[key] = packing.surplus
         done.troubles[key] = packing.troubles
     return done

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from inventory.models import Quality
+from inventory.serials import clean
 from logistics.models import StockOrder
 from logistics.warehouses.stock_notices import Moved, MovedLine
 from orders.actors import Actor
@@ -12,7 +13,7 @@ from orders.models import Found, ReturnLine, ReturnRequest, ReturnState, SubOrde
 from orders.models.return_request import RESTOCKED, ReturnKind
 from orders.returning import inspecting, serials, strays, travelling
 from orders.returning.locking import lock_return
-from orders.returning.serials import Sorted, clean
+from orders.returning.serials import Sorted
 from orders.returning.strays import Unit
 
 _FOUND = {quality: found for found, quality in RESTOCKED.items()}

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 
+from inventory.serials import lock
 from logistics.models import WarehouseOrderState
 from logistics.warehouses.packing import Packing
 from oms.common.copying import array, text_array
@@ -39,22 +40,6 @@ _HAS_LEFT = """(
     before.shipped_at IS NOT NULL
     OR EXISTS (SELECT FROM logistics_shipment h WHERE h.id = other.shipment_id AND h.left_at IS NOT NULL))
 """
-
-
-def lock(numbers: Iterable[str]) -> None:
-    """Keep others from naming units with these serial numbers until the running transaction ends: rows of orders and
-    warehouse orders are locked before, stock after. One statement; none for no numbers."""
-    if wanted := sorted({number.strip() for number in numbers}):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                SELECT pg_advisory_xact_lock(hashtextextended('serial:' || w.serial, 0))
-                FROM (
-                    SELECT serial FROM unnest(%s::text[]) AS u(serial) ORDER BY hashtextextended('serial:' || serial, 0)
-                ) AS w
-                """,
-                [text_array(wanted)],
-            )
 
 
 def note(packings: Mapping[int, Packing]) -> Mapping[int, list[tuple[str, Any]]]:
@@ -139,6 +124,31 @@ def taken(units: Iterable[tuple[int, str]], *, but: Collection[int]) -> dict[tup
             GROUP BY w.sku, w.serial
             """,
             {"skus": array(skus), "serials": text_array(serials), "but": array(but)},
+        )
+        return {(sku, serial): number for sku, serial, number in cursor.fetchall()}
+
+
+def away(units: Collection[tuple[int, str]]) -> dict[tuple[int, str], str]:
+    """Those of the units (SKU id, serial number) that left or are being packed, as `taken` says."""
+    return taken(units, but=())
+
+
+def packed(units: Collection[tuple[int, str]]) -> dict[tuple[int, str], str]:
+    """Those of the units (SKU id, serial number) that were packed at any time, with the number of the last warehouse
+    order. One statement; none for no units."""
+    if not units:
+        return {}
+    skus, numbers = zip(*units, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT ON (w.sku, w.serial) w.sku, w.serial, o.number
+            FROM unnest(%s::bigint[], %s::text[]) AS w(sku, serial)
+            JOIN logistics_unitserial u ON (u.serial, u.sku_id) = (w.serial, w.sku)
+            JOIN logistics_warehouseorder o ON o.id = u.warehouse_order_id
+            ORDER BY w.sku, w.serial, u.id DESC
+            """,
+            [array(skus), text_array(numbers)],
         )
         return {(sku, serial): number for sku, serial, number in cursor.fetchall()}
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from django.utils.translation import gettext as _
 
-from inventory import hosting, lots, purchasing, receiving, transfer_arrivals, transferring
+from inventory import hosting, lots, purchase_arrivals, purchasing, receiving, serials, transfer_arrivals, transferring
 from inventory.lots import LotMove
 from inventory.models import Quality, Sku, StockCount, StockLot, StockMovement, TransferLine, Warehouse
 from inventory.purchasing import Unloaded
@@ -207,7 +207,7 @@ def _change_quality(place: Warehouse, sku: Sku, quality: str, units: int, *, not
 
 
 def _locked(fact: Fact) -> StockOrder:
-    rows = StockOrder.objects.select_related("warehouse", "purchase_order__merchant", "transfer")
+    rows = StockOrder.objects.select_related("warehouse", "purchase_order__merchant", "transfer__merchant")
     return rows.select_for_update(no_key=True, of=("self",)).get(number=fact.subject, connection_id=fact.connection_id)
 
 
@@ -216,14 +216,16 @@ def _receive(fact: Fact, moved: Moved) -> Verdict:
     row = _locked(fact)
     if row.return_request_id is not None:
         return _take_back(fact, moved)
-    unloaded = [Unloaded(one.sku, one.quantity, one.quality, one.lot, one.best_before) for one in moved.lines]
     reference = _reference(fact.key)
     if row.kind == StockOrderKind.OUT:
         raise OmsError(_("Goods came of %(number)s, which goes out.") % {"number": row.number})
+    unloaded = _with_fitting_numbers(row, moved, reference)
     if unloaded and row.transfer is not None:
-        transfer_arrivals.receive(row.transfer.pk, unloaded, reference=reference, actor=ACTOR.name, note=row.number)
+        transfer_arrivals.receive(
+            row.transfer.pk, unloaded, reference=reference, actor=ACTOR.name, note=row.number, is_fact=True
+        )
     elif unloaded and row.purchase_order is not None:
-        purchasing.receive_goods(
+        purchase_arrivals.receive_goods(
             row.warehouse,
             unloaded,
             reference=reference,
@@ -231,6 +233,7 @@ def _receive(fact: Fact, moved: Moved) -> Verdict:
             merchant=row.purchase_order.merchant,
             purchase_order=row.purchase_order,
             note=row.number,
+            is_fact=True,
         )
     if moved.is_final:
         _end(row)
@@ -238,6 +241,21 @@ def _receive(fact: Fact, moved: Moved) -> Verdict:
         if missing:
             _tell(row, "short", goods=missing)
     return APPLIED if unloaded or moved.is_final else NO_EFFECT
+
+
+def _with_fitting_numbers(row: StockOrder, moved: Moved, reference: str) -> Sequence[Unloaded]:
+    """What came, with the serial numbers that can be kept; of others a person is told."""
+    told = [Unloaded(one.sku, one.quantity, one.quality, one.lot, one.best_before, one.serials) for one in moved.lines]
+    of = row.transfer or row.purchase_order
+    if of is None or not any(one.serials for one in told):
+        return told
+    serials.lock(number for one in told for number in one.serials)
+    skus = purchasing.by_code_or_barcode(of.merchant, {one.sku for one in told})
+    transfer_id = row.transfer.pk if row.transfer is not None else None
+    kept = serials.keep_what_fits(skus, told, reference=reference, transfer_id=transfer_id)
+    if kept.left_out:
+        _tell(row, "numbers_not_kept", goods=kept.left_out)
+    return kept.unloaded
 
 
 def _take_back(fact: Fact, moved: Moved) -> Verdict:

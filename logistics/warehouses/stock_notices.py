@@ -19,9 +19,9 @@ from typing import Annotated, Any
 import msgspec
 
 from inventory.models import Quality
+from inventory.models.serials import MOST_OF_A_SERIAL
 from logistics.warehouses.notices import MOST_SERIALS
 from oms.common.work.callbacks import ABOUT_STOCK, STOCK_REPORT
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 STOCK_COUNT, STOCK_CHANGED = "stock_count", "stock_changed"
 GOODS_RECEIVED, GOODS_SENT, GOODS_RETURNED = "goods_received", "goods_sent", "goods_returned"

@@ -5,15 +5,17 @@ Which tables hold the versions and their rules, what their scope is, and what is
 `RuleSets` of its own.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Generic, Protocol, TypeVar
 
 from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from oms.common.errors import OmsError
+from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.models import RuleSetVersion
 
 _State = RuleSetVersion.State
@@ -78,6 +80,30 @@ class RuleSets(Generic[Version]):
             raise RulesAreWrong(problems)
         return found
 
+    def contents(self, set_id: int) -> dict[str, tuple[str, str]]:
+        """The name and a digest of the version and of each of its rules, by the row: what differs from it later was
+        changed meanwhile. A statement a table."""
+        rows: list[models.Model] = list(self.versions._default_manager.filter(pk=set_id))
+        for model in self.rules:
+            rows += model._default_manager.filter(rule_set=set_id).order_by("pk")
+        found: dict[str, tuple[str, str]] = {}
+        for row in rows:
+            said = {field.name: str(field.value_from_object(row)) for field in row._meta.concrete_fields}
+            digest = sha256(json.dumps(said).encode()).hexdigest()[:16]
+            found[f"{row._meta.model_name}-{row.pk}"] = (str(row)[:80], digest)
+        return found
+
+    def changed_since(self, set_id: int, seen: str) -> list[str]:
+        """The names of the rows that are not as they were when `seen` (`written` contents) was written."""
+        then = dict(json.loads(seen or "[]"))
+        now = {key: list(value) for key, value in self.contents(set_id).items()}
+        keys = [*now, *(key for key in then if key not in now)]
+        return [str((now.get(key) or then[key])[0]) for key in keys if then.get(key) != now.get(key)]
+
+    def written(self, set_id: int) -> str:
+        """The contents as a text that a form carries."""
+        return json.dumps(list(self.contents(set_id).items()), ensure_ascii=False)
+
     @transaction.atomic
     def draft_from(self, set_id: int, *, by: str) -> Version:
         """A draft with the same rules, to be changed and switched on. Raises DoesNotExist."""
@@ -94,9 +120,10 @@ class RuleSets(Generic[Version]):
         return draft
 
     @transaction.atomic
-    def activate(self, set_id: int, *, by: str) -> Version:
-        """Switch a draft on, in place of the one of its scope that is on. Raises RulesAreWrong; OmsError where it is no
-        draft any more; DoesNotExist."""
+    def activate(self, set_id: int, *, by: str, seen: str | None = None) -> Version:
+        """Switch a draft on, in place of the one of its scope that is on. Raises RulesAreWrong; ChangedMeanwhile where
+        its contents are not those that were `seen` (see `written`); OmsError where it is no draft any more;
+        DoesNotExist."""
         # All sets of the scope are locked, so that two at once replace one after the other.
         row = self.versions._default_manager.get(pk=set_id)
         of_scope: dict[str, Any] = {name: getattr(row, name) for name in self.scope}
@@ -105,6 +132,9 @@ class RuleSets(Generic[Version]):
         row = locked[set_id]
         if row.state != _State.DRAFT:
             raise OmsError(_("It was switched on already."))
+        if seen is not None and (changed := self.changed_since(set_id, seen)):
+            text = _("Somebody changed this draft meanwhile: %(rows)s. Look at it, then switch it on.")
+            raise ChangedMeanwhile(text % {"rows": _(", ").join(changed)})
         problems = self.problems(row)
         if problems:
             raise RulesAreWrong(problems)

@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import display
 
 from inventory import selling, sharing
@@ -219,7 +219,11 @@ def _count_row(request: HttpRequest, stock_id: int, data: dict[str, Any]) -> str
     row = Stock.objects.select_related("sku", "warehouse").get(pk=stock_id)
     said = {"on_hand": data["on_hand"], "version": data["version"], "note": data["note"]}
     counted = _count(request, Change(row.sku.code, row.warehouse.code, **said))
-    return _("Counted: %(units)d units.") % {"units": counted.on_hand}
+    return _counted(counted.on_hand)
+
+
+def _counted(units: int) -> str:
+    return ngettext("Counted: %(units)d unit.", "Counted: %(units)d units.", units) % {"units": units}
 
 
 class OwnStock(OwnPages, RowActions):
@@ -273,7 +277,7 @@ class OwnStock(OwnPages, RowActions):
             except OmsError as refusal:
                 form.add_error(refusal.attr if refusal.attr in form.fields else None, str(refusal))
             else:
-                messages.success(request, _("Counted: %(units)d units.") % {"units": counted.on_hand})
+                messages.success(request, _counted(counted.on_hand))
                 return redirect("merchant:inventory_stock_changelist")
         address = reverse("merchant:inventory_stock_changelist")
         return _form(self, request, _("Count units"), form, address)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import action, display
 
+from inventory.serials import split
 from logistics.admin.printouts import PrintForm
 from logistics.by_merchant import answering, shipping, showing, works
 from logistics.by_merchant.reported import Leaving
@@ -30,7 +31,6 @@ from oms.common.templatetags.staff import badge, moment_text, state_badge
 from oms.merchant_admin import OwnPages, actor_of, merchant_of, site
 from oms.merchants.models import Merchant
 from oms.portal import imports, recipients
-from orders.returning.serials import split
 
 SHIP = "portal.ship"
 # Characters of serial numbers in one field.

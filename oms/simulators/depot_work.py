@@ -107,14 +107,27 @@ class Workers:
         self.report(code, word)
 
     def receive(
-        self, code: str, units: Mapping[str, int] | None = None, *, is_final: bool = True, quality: str = "ZP"
+        self,
+        code: str,
+        units: Mapping[str, int] | None = None,
+        *,
+        is_final: bool = True,
+        quality: str = "ZP",
+        serials: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Goods came of what was announced: units by article (None: all that is left)."""
+        """Goods came of what was announced: units by article (None: all that is left), with their serial numbers."""
         document = self.known(code)
         wanted = dict(document.left if units is None else units)
         for sku, some in wanted.items():
             self.book.put(document.owner, sku, some, quality)
-        lines = [{**line, "inventoryType": quality} for line in _move(document, wanted)]
+        lines = [
+            {
+                **line,
+                **_numbers((serials or {}).get(str(line["itemCode"]), ()) if line["actualQty"] else ()),
+                "inventoryType": quality,
+            }
+            for line in _move(document, wanted)
+        ]
         document.state, document.confirms = (DONE if is_final else PARTLY), document.confirms + 1
         self.book.keep(document)
         head = {
@@ -142,8 +155,7 @@ class Workers:
         lines = []
         for (sku, quality), some in came.items():
             self.book.put(document.owner, sku, some, quality)
-            numbers = (serials or {}).get((sku, quality), ())
-            told: Content = {"snList": {"sn": list(numbers)}} if numbers else {}
+            told = _numbers((serials or {}).get((sku, quality), ()))
             moved = [line for line in _move(document, {sku: some}) if line["actualQty"]]
             lines += [{**line, **told, "inventoryType": quality} for line in moved]
         document.state, document.confirms = (DONE if is_final else PARTLY), document.confirms + 1
@@ -216,6 +228,10 @@ class Workers:
         if document is None:
             raise LookupError(f"there is no document {code}")
         return document
+
+
+def _numbers(serials: Sequence[str]) -> Content:
+    return {"snList": {"sn": list(serials)}} if serials else {}
 
 
 def _move(document: Document, wanted: Mapping[str, int]) -> list[Content]:

@@ -111,12 +111,19 @@ class ChangeForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line of the order as it stands in the page: how many units are left, and what was typed."""
+    """A line of the order as it stands in the page: how many units are left, how many of them no warehouse has, and
+    what was typed."""
 
     row: Any
     left: int
+    free: int
     units: str
     adjustment: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to type: units that can still go, or what was typed already."""
+        return self.free > 0 or self.units != str(self.left) or bool(self.adjustment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +323,8 @@ def _post_goods(posted: QueryDict, skus: Mapping[str, Sku], one: Mapping[str, An
 def _lines(order: Order, posted: QueryDict | None) -> list[_Line]:
     given: Mapping[str, str] = posted or {}
     rows = list(order.lines.all())
-    gone = units.gone(order, rows, order.sub_orders.all())
+    parts = list(order.sub_orders.all())
+    gone, free = units.gone(order, rows, parts), units.left_to_cancel(order, rows, parts)
     found = []
     for row in rows:
         left = row.quantity - gone[row.position]
@@ -324,7 +332,7 @@ def _lines(order: Order, posted: QueryDict | None) -> list[_Line]:
         if typed == given.get(f"was_{row.position}"):
             # Nobody typed that: it stood there, and whatever somebody else made of it meanwhile stays.
             typed = str(left)
-        found.append(_Line(row, left, typed, given.get(f"adjust_{row.position}", "").strip()))
+        found.append(_Line(row, left, free[row.position], typed, given.get(f"adjust_{row.position}", "").strip()))
     return found
 
 

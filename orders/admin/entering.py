@@ -152,7 +152,9 @@ class EntryPage:
                 return self._placed(request, outcome.number, is_double=isinstance(outcome, Duplicate))
             problems = entering.words_of(outcome.errors, _FIELDS)
             return self._page(request, form, rows, channel, problems=problems, order=order, read=read)
-        return self._page(request, form, rows, channel, order=order, read=read)
+        # What placing would refuse is said before; where the region is not known, the page says that first.
+        problems = entering.words_of(entering.refusals(order), _FIELDS) if read.region is not None else []
+        return self._page(request, form, rows, channel, problems=problems, order=order, read=read)
 
     def order(self, form: EntryForm, lines: list[TypedLine]) -> TypedOrder:
         """What was typed."""
@@ -203,7 +205,7 @@ class EntryPage:
             data.update({name: getattr(read.recipient, name) for name in ("name", "phone", "address")})
             form.data = data
         quoted = None
-        if order and read and read.region and not problems:
+        if order and read and read.region:
             quoted = _quoted(entering.quote(order, read.region), order)
         context = {
             **self.site.each_context(request),

@@ -5,18 +5,24 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import RelatedDropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.desk.seen import SeenForm
+from oms.common.templatetags.staff import when
 from orders.changing import gift_rehearsing, gifts
 from orders.models import GiftGrant, GiftRule
+from orders.models.gift_rule import GiftStanding
 
 
 class GiftRuleForm(SeenForm):
@@ -42,6 +48,45 @@ class RehearsalForm(forms.Form):
         max_value=gift_rehearsing.MOST_ORDERS,
         initial=gift_rehearsing.MOST_ORDERS,
     )
+
+
+class GiftStandingFilter(DropdownFilter):
+    """What became of gifts."""
+
+    title = gettext_lazy("what became of it")
+    parameter_name = "standing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """All standings."""
+        return [*GiftStanding.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[GiftGrant]) -> QuerySet[GiftGrant]:
+        """Those of the chosen standing."""
+        where = {
+            str(GiftStanding.ALONG): Q(after_days=None),
+            str(GiftStanding.PROMISED): Q(after_days__isnull=False, line=None, dropped=""),
+            str(GiftStanding.SENT): Q(after_days__isnull=False, line__isnull=False),
+            str(GiftStanding.DROPPED): ~Q(dropped=""),
+        }.get(self.value() or "")
+        return queryset if where is None else queryset.filter(where)
+
+
+def told_of(grant: GiftGrant) -> SafeString | str:
+    """What became of a gift, in words; `line__order` and the rule are read with it."""
+    match grant.standing:
+        case GiftStanding.SENT if grant.line:
+            link = reverse("admin:orders_order_change", args=[grant.line.order_id])
+            number = format_html('<a class="oms-no" href="{}">{}</a>', link, grant.line.order.number)
+            return format_html(escape(_("Sent by order %(number)s")) % {"number": "{}"}, number)
+        case GiftStanding.DROPPED:
+            return _("Not sent: %(why)s") % {"why": grant.get_dropped_display()}
+        case GiftStanding.PROMISED if not grant.rule.is_active:
+            return _("Waits until its rule is on again")
+        case GiftStanding.PROMISED if grant.ready_at:
+            return _("Follows from %(day)s on") % {"day": when(grant.ready_at)}
+        case GiftStanding.PROMISED:
+            return _("Follows %(days)d days after completion") % {"days": grant.after_days}
+    return str(grant.standing.label)
 
 
 def _switch(on: bool, said: Any) -> Any:
@@ -76,7 +121,9 @@ class GiftRuleAdmin(RowActions):
     keyset = ("priority", "id")
     search_fields = ("name", "gift__code")
     search_help_text = gettext_lazy("Name, or SKU of the gift")
-    list_display = ("name", "is_active", "stopped_at", "priority", "is_exclusive", "gift", "starts_at", "ends_at")
+    list_display = (
+        *("name", "is_active", "stopped_at", "priority", "is_exclusive", "gift", "after_days", "starts_at", "ends_at"),
+    )
     list_select_related = ("gift",)
     autocomplete_fields = ("gift", "goods", "channels")
     readonly_fields = ("is_active", "stopped_at", "created_at")
@@ -89,7 +136,7 @@ class GiftRuleAdmin(RowActions):
         ),
         (
             gettext_lazy("The gift"),
-            {"fields": ("gift", "gift_units", "stated_value", "per_units", "per_amount", "most_times")},
+            {"fields": ("gift", "gift_units", "after_days", "stated_value", "per_units", "per_amount", "most_times")},
         ),
         (gettext_lazy("Limits"), {"fields": ("most_per_buyer", "within_days")}),
     )
@@ -108,6 +155,7 @@ class GiftRuleAdmin(RowActions):
             gettext_lazy("Switch off"),
             _switch(False, gettext_lazy("Rule %(name)s gives nothing from now on.")),
             icon="pause",
+            hint=gettext_lazy("What it promised for after completion waits until it is switched on again."),
         ),
         RowAction(
             "rehearse",
@@ -133,20 +181,25 @@ class GiftRuleAdmin(RowActions):
 
 @admin.register(GiftGrant)
 class GiftGrantAdmin(RowColumns, KeysetAdmin):
-    """The log: which rule gave what to which order, and by which figures."""
+    """The log: which rule gave or promised what to which order, by which figures, and what became of it."""
 
     search_fields = ("order__number",)
     search_help_text = gettext_lazy("Order number")
-    list_display = ("order_link", "rule", "gift", "units", "reason", "granted_at")
-    list_select_related = ("order", "rule", "line__sku")
-    list_filter = (("rule", RelatedDropdownFilter),)
-    fields = readonly_fields = ("order_link", "rule", "gift", "units", "reason", "granted_at")
+    list_display = ("order_link", "rule", "gift", "units", "reason", "outcome", "granted_at")
+    list_select_related = ("order", "rule__gift", "line__sku", "line__order")
+    list_filter = (("rule", RelatedDropdownFilter), GiftStandingFilter)
+    fields = readonly_fields = ("order_link", "rule", "gift", "units", "reason", "outcome", "granted_at")
     shown_by: ClassVar[dict[str, str]] = {"why": "reason"}
 
     @display(description=gettext_lazy("gift"))
     def gift(self, grant: GiftGrant) -> str:
         """The SKU that was given."""
-        return grant.line.sku.code
+        return grant.sku_code
+
+    @display(description=gettext_lazy("what became of it"))
+    def outcome(self, grant: GiftGrant) -> SafeString | str:
+        """Whether it came along, follows, was sent afterwards, or why not."""
+        return told_of(grant)
 
     @display(description=gettext_lazy("reason"))
     def reason(self, grant: GiftGrant) -> str:

@@ -186,8 +186,10 @@ class Wizard:
 
     def _told(self, tally: running.Tally) -> dict[str, Any]:
         """The totals as a page shows them."""
-        labels = self.kind.texts.figures
+        texts = self.kind.texts
+        labels = texts.figures
         return {
+            "words": {"would": texts.would, "done": texts.done, "refused": texts.refused},
             "done": tally.outcomes.get(JobResult.Outcome.DONE, 0),
             "skipped": tally.outcomes.get(JobResult.Outcome.SKIPPED, 0),
             "refused": tally.outcomes.get(JobResult.Outcome.REFUSED, 0),
@@ -282,11 +284,12 @@ admin.site.unregister([Sku, Stock])
 
 
 @admin.register(Stock)
-class CountedStockAdmin(StockAdmin):
-    """The list of stock with the import of what was counted, which belongs here because it may cost orders their
-    promises."""
+class CountedStockAdmin(ExportMixin, StockAdmin):
+    """The list of stock with its sheet: down as an export, up by the import of what was counted, which belongs here
+    because it may cost orders their promises."""
 
     change_list_template = "admin/orders/import/stock_list.html"
+    export = stock_sheets.EXPORT
 
     def get_urls(self) -> list[URLPattern]:
         """The import's pages."""

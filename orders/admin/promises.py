@@ -1,6 +1,6 @@
 """The staff's pages of what was promised: the list, hit rates, and the order's panel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any, ClassVar
 
@@ -15,13 +15,15 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from inventory.models import Lane, ServiceKind
+from inventory.models import Lane, ServiceKind, ServiceLevel, Warehouse
+from inventory.promising.pages import names_of_areas
 from inventory.promising.words import sentence
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.zones import CHINA
 from orders.admin.remarks import moment
 from orders.asked import panels
 from orders.asked.panels import Fact, Remark
+from orders.intake import terms
 from orders.models import DeliveryPromise, LateRisk, Order, PromiseOutcome
 from orders.promising.rates import TITLES, RateBy, rates
 
@@ -84,6 +86,8 @@ class DeliveryPromiseAdmin(RowColumns, KeysetAdmin):
         today = timezone.now().astimezone(CHINA).date()
         until = datetime.combine(today + timedelta(days=1), time(0), CHINA)
         labels = dict(LateRisk.choices)
+        found = rates(by, until - timedelta(days=SHOWN_DAYS), until)
+        names = _names(by, [rate.group for rate in found])
         context = {
             **self.admin_site.each_context(request),
             "title": _("Hit rates"),
@@ -92,11 +96,26 @@ class DeliveryPromiseAdmin(RowColumns, KeysetAdmin):
             "heading": TITLES[by],
             "days": SHOWN_DAYS,
             "rows": [
-                (rate, [(labels[why], count) for why, count in rate.broken_by.items()])
-                for rate in rates(by, until - timedelta(days=SHOWN_DAYS), until)
+                (rate, names[rate.group], [(labels[why], count) for why, count in rate.broken_by.items()])
+                for rate in found
             ],
         }
         return TemplateResponse(request, "admin/orders/promise/rates.html", context)
+
+
+def _names(by: RateBy, groups: Sequence[str]) -> dict[str, str]:
+    """What people call the groups; codes that nobody named stay as they are. At most one statement."""
+    if by == RateBy.LANE:
+        ends = {group: group.split(" → ") for group in groups}
+        areas = names_of_areas(area for pair in ends.values() for area in pair)
+        return {group: " → ".join(areas.get(area, area) for area in pair) for group, pair in ends.items()}
+    if by == RateBy.LEVEL:
+        named = dict(ServiceLevel.objects.filter(code__in=groups).values_list("code", "name"))
+    elif by == RateBy.WAREHOUSE:
+        named = {one.code: str(one) for one in Warehouse.objects.filter(code__in=groups)}
+    else:
+        named = {carrier.code: carrier.name for carrier in terms.known_carriers()}
+    return {group: named.get(group) or group for group in groups}
 
 
 def _promised(order: Order) -> Mapping[str, Any] | None:

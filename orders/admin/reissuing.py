@@ -9,20 +9,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orders.admin.actions import posted
+from orders.admin.gifts import told_of
 from orders.admin.merging import units_typed
 from orders.admin.staff import staff_actor
 from orders.asked import panels
 from orders.changing import reissuing
-from orders.models import Order, OrderLink
-from orders.models.order_link import CostBearer, ReissueReason
+from orders.models import GiftGrant, Order, OrderLink
+from orders.models.order_link import BY_PEOPLE, CostBearer
 
 RIGHT = "orders.reissue_order"
+_REASONS = [(reason.value, reason.label) for reason in BY_PEOPLE]
 
 
 class ReissueForm(forms.Form):
     """Asks why, and who bears it; the units of each line are read by their own names."""
 
-    reason = forms.ChoiceField(label=gettext_lazy("Reason"), choices=ReissueReason.choices)
+    reason = forms.ChoiceField(label=gettext_lazy("Reason"), choices=_REASONS)
     bearer = forms.ChoiceField(label=gettext_lazy("Who bears the cost"), choices=CostBearer.choices)
     note = forms.CharField(label=gettext_lazy("Note"), max_length=200, required=False)
 
@@ -42,7 +44,8 @@ def reissue_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> s
 
 
 def _panel(order: Order) -> Mapping[str, Any] | None:
-    """What follows from the order, what it follows from, and what of it may be sent again. Four statements."""
+    """What follows from the order, what it follows from, what of it may be sent again, and its gifts that were to
+    follow. Five statements."""
     if order.is_historical:
         return None
     links = OrderLink.objects.select_related("order", "original")
@@ -50,14 +53,17 @@ def _panel(order: Order) -> Mapping[str, Any] | None:
     followers = list(links.filter(original=order.pk).order_by("pk"))
     left = reissuing.units_left(order.pk)
     rows = [{"line": line, "left": left[line.position]} for line in order.lines.all() if line.position in left]
-    if own is None and not followers and not rows:
+    promised = GiftGrant.objects.filter(order=order.pk, after_days__isnull=False)
+    gifts = list(promised.select_related("rule__gift", "line__sku", "line__order").order_by("pk"))
+    if own is None and not followers and not rows and not gifts:
         return None
     return {
         "order": order,
         "own": own,
         "followers": followers,
         "rows": rows,
-        "reasons": ReissueReason.choices,
+        "gifts": [{"grant": grant, "outcome": told_of(grant)} for grant in gifts],
+        "reasons": _REASONS,
         "bearers": CostBearer.choices,
         "actions": [panels.Action("reissue", _("Send again"), "replay", None, f"#{PANEL.anchor}", right=RIGHT)]
         if rows

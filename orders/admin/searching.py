@@ -19,7 +19,7 @@ from oms.common.numbering import is_order_number
 from oms.common.postgresql.tails import LONGEST_TAIL, Tail
 from orders.asked.panels import Lookup, registry
 from orders.intake import address_words
-from orders.models import AddressWords, Order, OrderLine, OrderTerms, SubOrder
+from orders.models import Order, OrderLine, OrderTerms, SubOrder
 
 # More orders than this nobody looks through; they should filter instead.
 CAP = 1_000
@@ -163,8 +163,7 @@ def _names_an_address(text: str) -> bool:
 
 
 def _of_address(text: str) -> QuerySet[Any]:
-    rows = AddressWords.objects.filter(pairs__contains=address_words.wanted_pairs(text))
-    return rows.order_by("-order_id").values("order_id")[:CAP]
+    return address_words.found_at(text).order_by("-order_id").values("order_id")[:CAP]
 
 
 def _of_metadata(text: str) -> QuerySet[Any]:

@@ -19,7 +19,7 @@ from unfold.widgets import (
 
 from inventory.models import Need, Sort, SourcingRule, SourcingRuleSet, SplitRule, StorageClass, Warehouse
 from inventory.sourcing.versions import VERSIONS
-from oms.common.desk.rule_set_pages import RuleSetPages, actions, is_open
+from oms.common.desk.rule_set_pages import DraftForm, RuleSetPages, actions, is_open
 from orders.admin import rehearsals
 from orders.admin.rehearsals import RehearsalPages
 
@@ -181,11 +181,16 @@ class SplitInline(_Fixed, TabularInline):
     extra = 0
 
 
+class _SetForm(DraftForm):
+    sets = VERSIONS
+
+
 @admin.register(SourcingRuleSet)
 class SourcingRuleSetAdmin(RehearsalPages, RuleSetPages):
     """Versions of rules; only drafts are changed."""
 
     sets = VERSIONS
+    form = _SetForm
     row_actions = actions(VERSIONS, rehearsals.ACTION)
     inlines = (RuleInline, SplitInline)
     fields = (("name", "state"), ("merchant", "channel"), "moves_after_cutoff", *RuleSetPages.history_fields)
@@ -195,4 +200,6 @@ class SourcingRuleSetAdmin(RehearsalPages, RuleSetPages):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """A new draft has no history yet."""
-        return self.fields if obj is not None else ("name", ("merchant", "channel"), "moves_after_cutoff")
+        if obj is None:
+            return ("name", ("merchant", "channel"), "moves_after_cutoff")
+        return (*self.fields, *(("seen_version",) if self.has_change_permission(request, obj) else ()))

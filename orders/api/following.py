@@ -73,11 +73,16 @@ class GiftGrantsView(OrderScopedView):
     @extend_schema(
         operation_id="list_gifts",
         summary="List the gifts of an order",
-        description="The log of gift rules: which rule gave what along with the order, and by which figures.",
+        description=(
+            "The log of gift rules: which rule gave what along with the order, and by which figures; or promised it for"
+            " after completion, and what became of that."
+        ),
         tags=["orders"],
         responses=GiftGrantSerializer(many=True),
     )
     def get(self, request: Request, number: str) -> Response:
         """The log."""
-        grants = GiftGrant.objects.filter(order=self.order_id(number)).select_related("rule", "line__sku")
+        grants = GiftGrant.objects.filter(order=self.order_id(number)).select_related(
+            "rule__gift", "line__sku", "line__order"
+        )
         return Response([represent(GiftGrantSerializer, grant, request) for grant in grants.order_by("pk")])

@@ -35,6 +35,7 @@ from orders.models import (
     ChargeCause,
     Exchange,
     FulfilmentState,
+    GiftGrant,
     Hold,
     Order,
     OrderEvent,
@@ -221,6 +222,9 @@ def _end(order: Order, why: Why, *, actor: Actor) -> None:
         owed_changed_since=timezone.now(),
     )
     charging.take_back_unsplit(order.pk, actor=actor)
+    if order.split_at is not None:
+        # A gift that was to follow is looked at now instead of some days after the completion that never comes.
+        GiftGrant.objects.filter(order=order, line=None, dropped="").update(ready_at=Now())
     timeline.record(
         order.pk,
         kinds.CANCELLED,

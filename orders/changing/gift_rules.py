@@ -31,6 +31,7 @@ class Rule:
     most_per_buyer: int | None
     gift_id: int
     gift_units: int
+    after_days: int | None = None  # after completion; None: along with the order
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def give(
     """What these rules, the first first, give to the orders, the first first.
 
     `given_before` are the orders of a buyer to which a rule gave within its days, by rule and buyer; `available` the
-    units of gifts that can be promised, by SKU. A rule stops at the first order for which its gift is not there.
+    units of gifts that can be promised, by SKU. A rule stops at the first order for which its gift is not there; what
+    follows after completion is looked for only then.
     """
     found = Given()
     left = dict(available)
@@ -133,10 +135,11 @@ def give(
             so_far = count.get((rule.id, facts.buyer), 0)
             if rule.most_per_buyer is not None and so_far >= rule.most_per_buyer:
                 continue
-            if left.get(rule.gift_id, 0) < gift.units:
-                found.stopped.add(rule.id)
-                continue
-            left[rule.gift_id] -= gift.units
+            if rule.after_days is None:
+                if left.get(rule.gift_id, 0) < gift.units:
+                    found.stopped.add(rule.id)
+                    continue
+                left[rule.gift_id] -= gift.units
             count[rule.id, facts.buyer] = so_far + 1
             found.gifts.append(gift)
             if rule.is_exclusive:

@@ -1,8 +1,9 @@
 """Gifts (赠品) by rules: given along when an order's review is over, in the transaction that splits it.
 
 What was given is a line of the order that costs nothing, and a row of the log; a constraint holds that a rule gives
-once an order. Whether a limit is reached and whether a gift is there is looked at under one lock, so that orders which
-are split at once cannot both have the last one.
+once an order. What is to follow after completion is only promised here (`later_gifts`). Whether a limit is reached and
+whether a gift is there is looked at under one lock, so that orders which are split at once cannot both have the last
+one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,7 +28,9 @@ from orders.changing import gift_rules, kinds
 from orders.changing.gift_rules import Bought, Facts, Gift, Rule
 from orders.models import GiftGrant, GiftRule, Order, OrderLine
 from orders.models.gift_rule import TimeKind
-from orders.models.sub_order import UNALLOCATED_STATES
+from orders.models.order import BEFORE_SPLIT
+from orders.models.order_link import ReissueReason
+from orders.models.sub_order import UNALLOCATED_STATES, UNDONE
 from orders.telling import timeline
 
 ACTOR = "gifts"
@@ -77,20 +80,29 @@ def as_rule(row: GiftRule) -> Rule:
         most_per_buyer=row.most_per_buyer,
         gift_id=row.gift_id,
         gift_units=row.gift_units,
+        after_days=row.after_days,
     )
 
 
-def read_facts(order_ids: Collection[int]) -> list[Facts]:
+# How many units of a line `l` of an order `o` the buyer keeps, as SQL: before the order is split, and once it is.
+_TO_BE_KEPT = "l.quantity - coalesce((o.units_to_cancel ->> l.position::text)::int, 0)"
+_KEPT = f"""coalesce((
+    SELECT sum(sl.quantity - sl.returned_quantity) FROM orders_suborderline sl
+    JOIN orders_suborder s ON s.id = sl.sub_order_id AND s.state NOT IN ({listed(UNDONE)})
+    WHERE sl.order_line_id = l.id), 0)::int"""
+
+
+def read_facts(order_ids: Collection[int], *, split: bool = False) -> list[Facts]:
     """What rules look at of these orders, by id: the units that are kept, and which rules gave something already.
     Orders that follow from others (re-issues, exchanges) are left out. One statement."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT o.id, o.channel_id, c.merchant_id, o.buyer_reference, coalesce(o.region_id, ''), o.ordered_at,
                 o.paid_at, o.reviewed_at,
-                (SELECT coalesce(array_agg(g.rule_id), '{}') FROM orders_giftgrant g WHERE g.order_id = o.id),
+                (SELECT coalesce(array_agg(g.rule_id), '{{}}') FROM orders_giftgrant g WHERE g.order_id = o.id),
                 array_agg(l.sku_id), array_agg(l.quantity),
-                array_agg(l.quantity - coalesce((o.units_to_cancel ->> l.position::text)::int, 0)),
+                array_agg({_KEPT if split else _TO_BE_KEPT}),
                 array_agg(((l.goods_amount - l.promotion_share - l.coupon_share + l.adjustment_share) * 100)::bigint)
             FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id AND NOT l.is_gift
             JOIN merchants_channel c ON c.id = o.channel_id
@@ -120,14 +132,19 @@ def apply(order_ids: Sequence[int]) -> None:
     orders = read_facts(order_ids)
     if not any(gift_rules.fits(rule, facts) for facts in orders for rule in rules):
         return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    lock()
     # Another worker may have stopped one meanwhile.
     rows = {row.pk: row for row in with_names(GiftRule.objects.filter(is_active=True))}
     rules = [as_rule(row) for row in rows.values()]
     given = gift_rules.give(rules, orders, given_before(rows.values(), orders), available_of(rules))
     _write(given.gifts, rows)
     _stop([rows[key] for key in sorted(given.stopped)], orders)
+
+
+def lock() -> None:
+    """Let nobody else give anything until the transaction is over; orders are locked before."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def given_before(
@@ -144,7 +161,7 @@ def given_before(
             SELECT g.rule_id, c.merchant_id, g.buyer_reference, count(*)
             FROM unnest(%s::bigint[], %s::timestamptz[]) AS n(rule_id, since)
             JOIN orders_giftgrant g ON g.rule_id = n.rule_id AND g.granted_at >= n.since
-              AND g.buyer_reference = ANY(%s::text[])
+              AND g.buyer_reference = ANY(%s::text[]) AND g.dropped = ''
             JOIN orders_order o ON o.id = g.order_id JOIN merchants_channel c ON c.id = o.channel_id
             GROUP BY g.rule_id, c.merchant_id, g.buyer_reference
             """,
@@ -158,7 +175,8 @@ def given_before(
 
 
 def available_of(rules: Sequence[Rule]) -> Mapping[int, int]:
-    """Units of the rules' gifts that can be promised, less those for which sub-orders wait already."""
+    """Units of the rules' gifts that can be promised, less those for which sub-orders, and orders that send such gifts
+    afterwards, wait already."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -168,6 +186,11 @@ def available_of(rules: Sequence[Rule]) -> Mapping[int, int]:
                     JOIN orders_suborderline l ON l.order_line_id = ol.id
                     JOIN orders_suborder p ON p.id = l.sub_order_id AND p.state IN ({listed(UNALLOCATED_STATES)})
                     WHERE ol.sku_id = k.id), 0)
+                - coalesce((
+                    SELECT sum(ol.quantity) FROM orders_order o
+                    JOIN orders_orderlink f ON f.order_id = o.id AND f.reason = '{ReissueReason.GIFT}'
+                    JOIN orders_orderline ol ON ol.order_id = o.id AND ol.sku_id = k.id
+                    WHERE o.state IN ({listed(BEFORE_SPLIT)})), 0)
             FROM inventory_sku k WHERE k.id = ANY(%s::bigint[])
             """,
             [array({rule.gift_id for rule in rules})],
@@ -176,6 +199,9 @@ def available_of(rules: Sequence[Rule]) -> Mapping[int, int]:
 
 
 def _write(gifts: Sequence[Gift], rows: Mapping[int, GiftRule]) -> None:
+    """Write what is given along, and promise what follows."""
+    _promise([gift for gift in gifts if gift.rule.after_days is not None], rows)
+    gifts = [gift for gift in gifts if gift.rule.after_days is None]
     if not gifts:
         return
     orders = {gift.order_id for gift in gifts}
@@ -187,20 +213,42 @@ def _write(gifts: Sequence[Gift], rows: Mapping[int, GiftRule]) -> None:
         lines.append(_line(gift, row, last[gift.order_id]))
     lines = OrderLine.objects.bulk_create(lines)
     GiftGrant.objects.bulk_create(
-        GiftGrant(
-            order_id=gift.order_id,
-            rule_id=gift.rule.id,
-            line=line,
-            buyer_reference=gift.buyer[1],
-            units=gift.units,
-            why={"units": gift.counted_units, "amount": fen_text(gift.counted_fen), "times": gift.times},
-        )
-        for gift, line in zip(gifts, lines, strict=True)
+        GiftGrant(line=line, **_logged(gift)) for gift, line in zip(gifts, lines, strict=True)
     )
     _count(gifts)
     timeline.record_all(
         timeline.Entry(gift.order_id, kinds.GIFT_GIVEN, job(ACTOR), _told(gift, rows[gift.rule.id])) for gift in gifts
     )
+
+
+def _promise(gifts: Sequence[Gift], rows: Mapping[int, GiftRule]) -> None:
+    if not gifts:
+        return
+    GiftGrant.objects.bulk_create(GiftGrant(after_days=gift.rule.after_days, **_logged(gift)) for gift in gifts)
+    timeline.record_all(
+        timeline.Entry(
+            gift.order_id,
+            kinds.GIFT_PROMISED,
+            job(ACTOR),
+            {**_told(gift, rows[gift.rule.id]), "days": gift.rule.after_days},
+        )
+        for gift in gifts
+    )
+
+
+def why(gift: Gift) -> dict[str, Any]:
+    """By which figures a rule gave, as the log keeps it."""
+    return {"units": gift.counted_units, "amount": fen_text(gift.counted_fen), "times": gift.times}
+
+
+def _logged(gift: Gift) -> dict[str, Any]:
+    return {
+        "order_id": gift.order_id,
+        "rule_id": gift.rule.id,
+        "buyer_reference": gift.buyer[1],
+        "units": gift.units,
+        "why": why(gift),
+    }
 
 
 def _count(gifts: Sequence[Gift]) -> None:
@@ -245,11 +293,15 @@ def _told(gift: Gift, row: GiftRule) -> dict[str, Any]:
 
 
 def _stop(rows: Sequence[GiftRule], orders: Sequence[Facts]) -> None:
-    """Stop rules whose gift is gone, and tell a person for which order it was missed first."""
+    missed = {row.pk: next(facts.order_id for facts in orders if gift_rules.fits(as_rule(row), facts)) for row in rows}
+    stop(rows, missed)
+
+
+def stop(rows: Sequence[GiftRule], missed: Mapping[int, int]) -> None:
+    """Stop rules whose gift is gone, and tell a person: `missed` is, by rule, the order that went without first."""
     if not rows:
         return
     GiftRule.objects.filter(pk__in=[row.pk for row in rows]).update(is_active=False, stopped_at=timezone.now())
-    missed = {row.pk: next(facts.order_id for facts in orders if gift_rules.fits(as_rule(row), facts)) for row in rows}
     numbers = dict(Order.objects.filter(pk__in=set(missed.values())).values_list("pk", "number"))
     troubles = [
         Trouble(row.pk, "", {"rule": row.name, "sku": row.gift.code, "order": numbers[missed[row.pk]]}) for row in rows

@@ -10,7 +10,7 @@ from orders.intake.promotion_rules import RuleKind
 from orders.models import WAITING_SETS, ChangeSetState, ChargeCause, Hold, OrderState, SubOrderState
 from orders.models.charge import BILLED, DEPOSITS, KEPT, OF_CHANGES, OF_GONE_UNITS, ChargeComponent
 from orders.models.order import OVER
-from orders.models.order_link import LinkKind
+from orders.models.order_link import LinkKind, ReissueReason
 from orders.models.sub_order import HOLDING_STOCK, UNDONE
 
 INVARIANTS = (
@@ -162,8 +162,28 @@ INVARIANTS = (
         f"""
         SELECT o.number, g.rule_id, g.units, l.quantity FROM orders_giftgrant g JOIN orders_order o ON o.id = g.order_id
         LEFT JOIN orders_orderline l ON l.id = g.line_id
-        WHERE l.order_id IS DISTINCT FROM g.order_id OR NOT l.is_gift OR l.quantity <> g.units OR NOT EXISTS (
-            SELECT FROM orders_orderevent e WHERE e.order_id = g.order_id AND e.kind = '{change_kinds.GIFT_GIVEN}')
+        WHERE g.after_days IS NULL AND (
+            l.order_id IS DISTINCT FROM g.order_id OR NOT l.is_gift OR l.quantity <> g.units OR NOT EXISTS (
+            SELECT FROM orders_orderevent e WHERE e.order_id = g.order_id AND e.kind = '{change_kinds.GIFT_GIVEN}'))
+        """,
+    ),
+    Invariant(
+        "gifts_follow_once_by_their_log",
+        "What a gift rule promised for after completion is in the order's story; it follows once, by an order for"
+        " nothing with those units, or not at all; it has its day once the order is over.",
+        f"""
+        SELECT o.number, g.rule_id, g.units, l.quantity FROM orders_giftgrant g JOIN orders_order o ON o.id = g.order_id
+        LEFT JOIN orders_orderline l ON l.id = g.line_id LEFT JOIN orders_orderlink k ON k.order_id = l.order_id
+        WHERE g.after_days IS NOT NULL AND (
+            NOT EXISTS (SELECT FROM orders_orderevent e
+                WHERE e.order_id = g.order_id AND e.kind = '{change_kinds.GIFT_PROMISED}')
+            OR (g.line_id IS NULL AND g.dropped = '' AND g.ready_at IS NULL AND o.state IN ({listed(OVER)}))
+            OR (g.line_id IS NOT NULL AND (k.original_id IS DISTINCT FROM g.order_id
+                OR k.reason <> '{ReissueReason.GIFT}' OR l.quantity <> g.units)))
+        UNION ALL
+        SELECT o.number, 0, 0, count(g.id) FROM orders_orderlink k JOIN orders_order o ON o.id = k.order_id
+        JOIN orders_orderline l ON l.order_id = k.order_id LEFT JOIN orders_giftgrant g ON g.line_id = l.id
+        WHERE k.reason = '{ReissueReason.GIFT}' GROUP BY o.id, k.order_id HAVING count(*) <> 1 OR count(g.id) <> 1
         """,
     ),
     Invariant(

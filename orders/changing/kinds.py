@@ -55,6 +55,20 @@ GIFT_GIVEN = event(
     tone="success",
     icon="redeem",
 )
+GIFT_PROMISED = event(
+    "gift_promised",
+    _(
+        "%(units)s × %(sku)s follows %(days)s days after completion, by rule “%(rule)s”: %(counted)s units for"
+        " ¥%(amount)s count."
+    ),
+    ("sku", "units", "days"),
+    private=("rule", "counted", "amount"),
+    tone="success",
+    icon="redeem",
+)
+GIFT_DROPPED = event(
+    "gift_dropped", story.tell_gift_dropped, ("sku", "units", "why"), private=("rule",), tone="muted", icon="redeem"
+)
 REISSUED = event(
     "reissued",
     story.tell_reissued,

@@ -47,6 +47,9 @@ def merge(sub_order_ids: Collection[int], *, actor: Actor) -> MergeGroup:
     blocked = obstacle(candidates)
     if blocked:
         raise CannotMerge(blocked)
+    if len({part.merge_group_id or -part.pk for part in locked}) == 1:
+        # Somebody else did it first: told twice, it would be a merge twice.
+        raise CannotMerge(_("These sub-orders go together already."))
     parts.update(goes_alone=False)
     group = _join([[part.pk for part in locked]], actor=actor, is_automatic=False)[0]
     nudging.nudge("release")

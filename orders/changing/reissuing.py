@@ -21,7 +21,7 @@ from orders.intake.bodies import LineBody
 from orders.intake.placing import Placed, Refused
 from orders.locking import lock_order
 from orders.models import Order, OrderLine, OrderLink, OrderState, SubOrderLine
-from orders.models.order_link import CostBearer, LinkKind, ReissueReason
+from orders.models.order_link import BY_PEOPLE, CostBearer, LinkKind, ReissueReason
 from orders.models.sub_order import LEFT_WAREHOUSE
 from orders.telling import timeline
 
@@ -50,10 +50,10 @@ def reissue(
 ) -> Order:
     """Send units of the order's lines (by position) again, to its recipient and for nothing; returns the new order.
 
-    `reason` is a ReissueReason, `bearer` a CostBearer. Raises CannotReissue, Order.DoesNotExist, OmsError for a reason
+    `reason` is one of BY_PEOPLE, `bearer` a CostBearer. Raises CannotReissue, Order.DoesNotExist, OmsError for a reason
     or bearer that there is not.
     """
-    if reason not in ReissueReason.values:
+    if reason not in BY_PEOPLE:
         raise OmsError(_("Choose a reason."), attr="reason")
     if bearer not in CostBearer.values:
         raise OmsError(_("Choose who bears the cost."), attr="bearer")

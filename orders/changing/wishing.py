@@ -12,10 +12,9 @@ from orders import kinds
 from orders.actors import Actor
 from orders.intake.terms import known_carriers
 from orders.locking import lock_order
-from orders.models import Order, OrderState, OrderTerms
+from orders.models import Order, OrderTerms
+from orders.models.order import BEFORE_SPLIT
 from orders.telling import timeline
-
-_EARLY = (OrderState.AWAITING_PAYMENT, OrderState.IN_REVIEW, OrderState.READY_TO_SPLIT)
 
 
 class CannotWish(OmsError):
@@ -33,7 +32,7 @@ def wish_for_carrier(order_id: int, carrier: str, *, actor: Actor, version: int 
     before = terms.carrier if terms else ""
     if carrier == before:
         return order
-    if order.state not in _EARLY:
+    if order.state not in BEFORE_SPLIT:
         raise CannotWish(_("The order is split already: its carrier is chosen with the parcel."))
     if carrier and carrier not in {known.code for known in known_carriers() if known.is_active}:
         raise OmsError(_("There is no carrier %(code)s in use.") % {"code": carrier}, attr="carrier")
@@ -60,7 +59,7 @@ def wish_for_warehouse(order_id: int, warehouse: str, *, actor: Actor, version: 
     before = terms.warehouse.code if terms and terms.warehouse else ""
     if warehouse == before:
         return order
-    if order.state not in _EARLY:
+    if order.state not in BEFORE_SPLIT:
         raise CannotWish(_("The order is split already: move its sub-orders to another warehouse instead."))
     chosen = warehouses_for([order.channel.merchant_id]).filter(code=warehouse).first() if warehouse else None
     if warehouse and chosen is None:

@@ -1,10 +1,12 @@
 """What an order's sub-orders make of it: the derived fulfilment state, and the order's end."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from django.db import connection
 
 from oms.common.states import listed
+from oms.common.work import clock
 from orders import kinds
 from orders.models import ActorKind, FulfilmentState, OrderState, SubOrderState
 from orders.models.sub_order import ARRIVED, LEFT_WAREHOUSE, UNDONE
@@ -72,11 +74,17 @@ def refresh(order_ids: Iterable[int]) -> None:
             ), to_invoice AS (
                 UPDATE orders_invoicerequest r SET due_since = coalesce(r.due_since, now())
                 FROM moved m WHERE r.order_id = m.id
+            ), gifts AS (
+                -- What was promised for afterwards; of orders that did not end well it is looked at at once.
+                UPDATE orders_giftgrant g SET ready_at = CASE WHEN m.to_state = '{OrderState.COMPLETED}'
+                    THEN now() + g.after_days * make_interval(secs => %(day)s) ELSE now() END
+                FROM moved m WHERE g.order_id = m.id AND m.from_state <> m.to_state
+                  AND g.line_id IS NULL AND g.dropped = ''
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
             SELECT m.id, e.kind, '{ActorKind.JOB}', 'fulfilment', m.from_state, m.to_state
             FROM moved m JOIN (VALUES {_ENDS}) AS e(state, kind) ON e.state = m.to_state
             WHERE m.from_state <> m.to_state
             """,
-            {"ids": list(order_ids)},
+            {"ids": list(order_ids), "day": clock.scaled(timedelta(days=1)).total_seconds()},
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -103,6 +104,8 @@ def divide(sub_order_id: int, units: Mapping[int, int], *, actor: Actor, version
     state = SubOrderState.ALLOCATED if is_allocated else SubOrderState.AWAITING_ALLOCATION
     new_id = part_off(sub_order_id, wanted, state=state, actor=actor, why=BY_HAND)
     SubOrder.objects.filter(pk__in=[sub_order_id, new_id]).update(goes_alone=True)
+    # Its parts are what was looked at: a second press of the same button would split once more.
+    Order.objects.filter(pk=order_id).update(remark=F("remark"))
     nudging.nudge("allocate", "release")
     return SubOrder.objects.get(pk=new_id)
 

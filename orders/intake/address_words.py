@@ -11,7 +11,9 @@ from unicodedata import normalize
 from zlib import crc32
 
 from django.db import connection
+from django.db.models import Q, QuerySet
 
+from inventory.models import Region
 from orders.models import AddressWords, Order
 
 # Of so many orders before the last one that was written, some may have come later than orders after them.
@@ -19,6 +21,10 @@ OVERLAP = 20_000
 _NOISE = re.compile(r"[\W_]+")
 # What everybody's address has says nothing.
 _REGIONS = re.compile(r".{2,7}(?:省|市|自治区|特别行政区)|北京|上海|天津|重庆")
+# A province and a city with which a word begins, as when a whole address is pasted.
+_HEAD = re.compile(
+    r"(?P<province>(?:北京|上海|天津|重庆)市?|.{2,7}?(?:省|自治区|特别行政区))?(?P<city>.{2,11}?(?:市|自治州|地区|盟))?"
+)
 
 
 def pairs_of(district: str, address: str) -> list[int]:
@@ -30,6 +36,30 @@ def wanted_pairs(text: str) -> list[int]:
     """Those that an address must have which the text names parts of: of each word but names of provinces and cities.
     Empty where nothing is left that could be looked for."""
     return _numbers(word for word in _words(text) if not _REGIONS.fullmatch(word))
+
+
+def found_at(text: str) -> QuerySet[AddressWords]:
+    """The words of the addresses that the text names parts of, of orders to the provinces and cities that it begins
+    with, where they are known. A statement for each word that begins so."""
+    rows, words = AddressWords.objects.all(), []
+    for word in _words(text):
+        head = _HEAD.match(word)
+        regions = _regions(head["province"], head["city"]) if head and head.end() else []
+        if head and regions:
+            rows = rows.filter(order__region__in=regions)
+            words.append(word[head.end() :])
+        elif not _REGIONS.fullmatch(word):
+            words.append(word)
+    pairs = _numbers(words)
+    return rows.filter(pairs__contains=pairs) if pairs else rows.none()
+
+
+def _regions(province: str | None, city: str | None) -> list[str]:
+    """Codes of the divisions there; a city may be one of a county's rank."""
+    found = Region.objects.filter(province__startswith=province or "")
+    if city:
+        found = found.filter(Q(city=city) | Q(district=city))
+    return list(found.values_list("code", flat=True))
 
 
 def write(limit: int = 20_000) -> int:

@@ -17,6 +17,7 @@ from oms.common.money import to_fen
 from oms.merchants.models import Channel
 from orders.actors import Actor
 from orders.fulfilling.waiting import units_waited_for
+from orders.intake import placing
 from orders.intake.bodies import BuyerBody, CollectedBody, LineBody, OrderBody, RecipientBody
 from orders.intake.locating import Atlas, locate
 from orders.intake.placing import Outcome, place_orders
@@ -129,6 +130,11 @@ def quote(order: TypedOrder, region: Region) -> Quote:
         carriers=carriers_in_use(),
         waited_for=units_waited_for,
     )
+
+
+def refusals(order: TypedOrder) -> Sequence[FieldError]:
+    """Why it would be refused; nothing is stored."""
+    return placing.refusals(_body(order), order.channel.merchant)
 
 
 def place(order: TypedOrder, *, actor: Actor) -> Outcome:

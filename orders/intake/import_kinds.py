@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from oms.common.errors import FieldError
 from oms.common.files import tables
@@ -71,9 +72,13 @@ class Entry:
         return next((row for row, cells in zip(self.rows, self.cells, strict=True) if cells.get(name)), self.rows[0])
 
 
+_WOULD, _DONE, _REFUSED = gettext_lazy("Would be imported"), gettext_lazy("Imported"), gettext_lazy("Not imported")
+
+
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """How the pages and the report speak of a kind of import; `found` and `start` take rows and entries."""
+    """How the pages and the report speak of a kind of import; `found` and `start` take rows and entries. `would`,
+    `done` and `refused` are how they call what becomes of an entry."""
 
     job: Any
     title: Any
@@ -88,6 +93,9 @@ class Texts:
     reference: Any
     figures: Mapping[str, Any]
     previews_reference: bool = False
+    would: Any = _WOULD
+    done: Any = _DONE
+    refused: Any = _REFUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,16 @@ def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedO
     return PlannedOrder(order, tables)
 
 
+def refusals(body: OrderBody, merchant: Merchant) -> Sequence[FieldError]:
+    """Why an order would be refused, by what it says; nothing is stored."""
+    atlas = Atlas()
+    located = locate(body, atlas)
+    reference = read([located.body], merchant, atlas=atlas)
+    channel = reference.channels.get(located.body.source or merchant.code)
+    ready = _ready(located, reference, channel.id if channel else 0, _Door())
+    return () if isinstance(ready, SharedOrder) else ready
+
+
 @dataclass(frozen=True, slots=True)
 class _Door:
     is_history: bool = False

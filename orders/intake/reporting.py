@@ -54,7 +54,9 @@ def _write(
         reached.update(result.rows)
         if result.outcome == _Outcome.REFUSED:
             reasons.update(dict.fromkeys(result.rows, texts))
-        outcomes.append([result.rows[0], result.key, outcome_label(result, is_check=is_check), result.reference, texts])
+        outcomes.append(
+            [result.rows[0], result.key, outcome_label(kind, result, is_check=is_check), result.reference, texts]
+        )
     writer = tables.XlsxWriter(file, [*table.headers, _("Reason")], _("Refused rows"))
     for number, cells in table.rows:
         if number in reasons:
@@ -75,10 +77,12 @@ def _in_words(kind: ImportKind, result: JobResult) -> str:
     return "; ".join(kind.text_of(error) for error in result.errors)
 
 
-def outcome_label(result: JobResult, *, is_check: bool) -> str:
+def outcome_label(kind: ImportKind, result: JobResult, *, is_check: bool) -> str:
     """The outcome in words, also of what was only rehearsed."""
-    if is_check and result.outcome == _Outcome.DONE:
-        return _("Would be imported")
+    if result.outcome == _Outcome.DONE and is_check:
+        return str(kind.texts.would)
+    if result.outcome == _Outcome.REFUSED:
+        return str(kind.texts.refused)
     return result.get_outcome_display()
 
 

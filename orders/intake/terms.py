@@ -26,6 +26,7 @@ class KnownCarrier:
     """A carrier that a channel may wish for."""
 
     code: str
+    name: str
     carrier_class: str
     is_active: bool
 

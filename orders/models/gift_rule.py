@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -25,8 +25,27 @@ class TimeKind(models.TextChoices):
     REVIEWED = "reviewed", _("When its review ended")
 
 
+class Dropped(models.TextChoices):
+    """Why a gift that was to follow does not."""
+
+    CANCELLED = "cancelled", _("The order was cancelled")
+    RETURNED = "returned", _("The order came back")
+    REFUNDED = "refunded", _("The money of its goods went back")
+    TOO_LITTLE = "too_little", _("What the buyer kept is too little for the rule")
+
+
+class GiftStanding(models.TextChoices):
+    """What became of a gift."""
+
+    ALONG = "along", _("Given along")
+    PROMISED = "promised", _("Follows")
+    SENT = "sent", _("Sent afterwards")
+    DROPPED = "dropped", _("Not sent")
+
+
 class GiftRule(Versioned):
     """What is given along with which orders; looked at once an order, when its review is over, before it is split.
+    With `after_days` it is promised then, and sent so many days after the order was completed, as a re-issue.
 
     The goods that count are those named, or all; gifts never do. Rules are asked by priority, the smallest first; after
     one that is exclusive no other one gives anything. Where the gift is out of stock the rule stops, and a person is
@@ -76,6 +95,13 @@ class GiftRule(Versioned):
     )
     gift = models.ForeignKey(Sku, verbose_name=_("gift"), on_delete=models.PROTECT, related_name="gift_rules")
     gift_units = models.PositiveSmallIntegerField(_("units each time"), default=1, validators=[_AT_LEAST_ONE])
+    after_days = models.PositiveSmallIntegerField(
+        _("so many days after completion"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(365)],
+        help_text=_("As an order of its own, for what the buyer kept by then. Empty: along with the order."),
+    )
     stated_value = money(
         _("stated value of a unit"), default=0, help_text=_("What a unit counts for where it is not sent back.")
     )
@@ -128,20 +154,33 @@ for _many, _name in ((GiftRule.channels, "channel"), (GiftRule.goods, "sku")):
 
 
 class GiftGrant(models.Model):
-    """The log: a rule gave units along with an order. A rule gives once an order, whatever becomes of it.
+    """The log: a rule gave units along with an order, or promised them. A rule gives once an order, whatever becomes
+    of it.
 
-    `why` holds the figures by which the rule decided: counted units and amount (yuan), and how often it gave.
+    `why` holds the figures by which the rule decided: counted units and amount (yuan), and how often it gave. What
+    follows `after_days` waits without a line; `ready_at` is set when its order is over. Then `line` is the line of the
+    order that sends it, or `dropped` says why nothing does.
     """
 
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="gift_grants")
     rule = models.ForeignKey(GiftRule, verbose_name=_("rule"), on_delete=models.PROTECT, related_name="grants")
     line = models.OneToOneField(
-        OrderLine, verbose_name=_("order line"), on_delete=models.PROTECT, related_name="gift_grant"
+        OrderLine,
+        verbose_name=_("order line"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="gift_grant",
     )
     buyer_reference = models.CharField(_("buyer"), max_length=64)
     units = models.PositiveIntegerField(_("units"))
     why = models.JSONField(_("reason"))
     granted_at = models.DateTimeField(_("given at"), db_default=Now(), editable=False)
+    after_days = models.PositiveSmallIntegerField(_("so many days after completion"), null=True, blank=True)
+    ready_at = models.DateTimeField(_("sent at the earliest"), null=True, blank=True, editable=False)
+    dropped = models.CharField(
+        _("why it is not sent"), max_length=10, choices=Dropped, blank=True, default="", db_default=""
+    )
 
     class Meta:
         verbose_name = _("gift given")
@@ -150,10 +189,36 @@ class GiftGrant(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["order", "rule"], name="gift_rule_gives_once_an_order"),
             models.CheckConstraint(condition=Q(units__gt=0), name="gift_grant_has_units"),
+            models.CheckConstraint(
+                condition=Q(line__isnull=False, dropped="") | Q(line__isnull=True, after_days__isnull=False),
+                name="gift_grant_is_sent_or_dropped",
+            ),
+            models.CheckConstraint(
+                condition=Q(dropped__in=["", *Dropped.values]), name="gift_grant_is_dropped_for_a_known_reason"
+            ),
         ]
         indexes = [
             models.Index(fields=["buyer_reference", "rule", "granted_at"], name="gift_grant_by_buyer"),
+            models.Index(
+                fields=["ready_at"],
+                condition=Q(line__isnull=True, dropped="", ready_at__isnull=False),
+                name="gift_grant_queue",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.rule_id}: {self.units}"
+
+    @property
+    def standing(self) -> GiftStanding:
+        """What became of it."""
+        if self.after_days is None:
+            return GiftStanding.ALONG
+        if self.line_id is not None:
+            return GiftStanding.SENT
+        return GiftStanding.DROPPED if self.dropped else GiftStanding.PROMISED
+
+    @property
+    def sku_code(self) -> str:
+        """The SKU that was given, or would be now."""
+        return str(self.line.sku.code if self.line else self.rule.gift.code)

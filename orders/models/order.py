@@ -28,6 +28,8 @@ class OrderState(models.TextChoices):
 
 # The order's way is at its end.
 OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
+# It has no sub-orders yet.
+BEFORE_SPLIT = (OrderState.AWAITING_PAYMENT, OrderState.IN_REVIEW, OrderState.READY_TO_SPLIT)
 # Every unit is in a sub-order, or was in one.
 ONCE_SPLIT = (OrderState.SPLIT, OrderState.COMPLETED, OrderState.CLOSED)
 

@@ -35,6 +35,11 @@ class ReissueReason(models.TextChoices):
     QUALITY = "quality", _("Quality")
     GOODWILL = "goodwill", _("Goodwill")
     OTHER = "other", _("Other")
+    GIFT = "gift", _("Gift by a rule")
+
+
+# What people may give as a reason; the other one is of gift rules.
+BY_PEOPLE = tuple(reason for reason in ReissueReason if reason != ReissueReason.GIFT)
 
 
 class OrderLink(models.Model):

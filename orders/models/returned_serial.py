@@ -6,9 +6,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import Sku
+from inventory.models.serials import MOST_OF_A_SERIAL
 from orders.models.return_request import ReturnLine
-
-MOST_OF_A_SERIAL = 64
 
 
 class ReturnedSerial(models.Model):

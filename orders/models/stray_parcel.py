@@ -9,10 +9,10 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import Sku, Warehouse
+from inventory.models.serials import MOST_OF_A_SERIAL
 from oms.common.models import Versioned
 from orders.models.event import ActorKind
 from orders.models.return_request import RESTOCKED, Found, ReturnRequest
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 
 class StrayState(models.TextChoices):

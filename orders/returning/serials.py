@@ -1,6 +1,5 @@
 """Serial numbers of what comes back: each of a unit that was sold with the order, and that did not come back before."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,21 +7,17 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from inventory.models import Sku
+from inventory.models.serials import MOST_OF_A_SERIAL
+from inventory.serials import clean
 from oms.common.errors import FieldError, WrongFields
 from orders.models import Found, ReturnedSerial, ReturnKind, ReturnLine, ReturnRequest
 from orders.models.return_request import RESTOCKED
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 # Serial numbers of units that are there, by sub-order line (id).
 Serials = Mapping[int, Sequence[str]]
 _Sold = Callable[[int], Mapping[int, set[str]]]
 _Whose = Callable[[Collection[tuple[int, str]]], Collection[int]]
 _answering: list[tuple[_Sold, _Whose]] = []
-
-
-def split(text: str) -> list[str]:
-    """The serial numbers in a text that somebody typed, apart by blanks, lines, commas or semicolons."""
-    return [one for one in re.split(r"[\s,;，；、]+", text) if one]
 
 
 def register(sold: _Sold, whose: _Whose) -> None:
@@ -78,11 +73,6 @@ def sort(order_id: int, told: Mapping[int, Iterable[str]]) -> Mapping[int, Sorte
             [one for one in wanted[key] if is_own[one]], others if mine else (), others if not mine else ()
         )
     return found
-
-
-def clean(numbers: Iterable[str]) -> list[str]:
-    """Each number once, without blanks around it."""
-    return list(dict.fromkeys(one for number in numbers if (one := number.strip())))
 
 
 def note(

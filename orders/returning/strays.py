@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from inventory import hosting, receiving
 from inventory.models import DemandKind, Sku, StockMovement, Warehouse
+from inventory.models.serials import MOST_OF_A_SERIAL
 from inventory.receiving import Arrived
 from oms.common import tickets
 from oms.common.door.api import check_version
@@ -33,7 +34,6 @@ from orders.models import (
     SubOrderLine,
 )
 from orders.models.return_request import RESTOCKED
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 from orders.returning import deciding, inspecting, locking, photos, requesting, serials, travelling
 from orders.returning.requesting import Wanted
 from orders.returning.trouble import STRAY_PARCEL

@@ -71,9 +71,11 @@ class Counted:
     units: int
 
 
-def begin(warehouse: Warehouse, *, reason: str = "", actor: Actor) -> StockCount:
-    """A new count of a warehouse."""
-    return StockCount.objects.create(warehouse=warehouse, reason=reason, counted_by=actor.name)
+def begin(warehouse: Warehouse, *, merchant: Merchant | None = None, reason: str = "", actor: Actor) -> StockCount:
+    """A new count of a warehouse: of a merchant's goods, or of all. Raises NotKept where they cannot lie there."""
+    if merchant is not None and not hosting.host(warehouse).takes(merchant.pk):
+        raise hosting.not_kept(warehouse)
+    return StockCount.objects.create(warehouse=warehouse, merchant=merchant, reason=reason, counted_by=actor.name)
 
 
 @transaction.atomic
@@ -84,7 +86,8 @@ def count(count_id: int, rows: Sequence[Counted], *, adds: bool = False) -> list
     Raises OmsError where the count is not open any more.
     """
     taken = StockCount.objects.select_related("warehouse").get(pk=count_id)
-    found, wrong = _read(rows, _skus(taken.warehouse, Sku.objects.all(), {row.code for row in rows}))
+    skus = Sku.objects.all() if taken.merchant_id is None else Sku.objects.filter(merchant=taken.merchant_id)
+    found, wrong = _read(rows, _skus(taken.warehouse, skus, {row.code for row in rows}))
     # The stock before the count, as where one is booked: what the books say is not between two bookings then.
     reserving.lock_stock(receiving.rows_of({(taken.warehouse_id, sku) for sku in found.values()}).values())
     taken = StockCount.objects.select_for_update(of=("self",)).select_related("warehouse").get(pk=count_id)
@@ -104,7 +107,7 @@ def _read(rows: Sequence[Counted], known: Mapping[str, Sequence[Sku]]) -> tuple[
     for index, row in enumerate(rows):
         skus = known.get(row.code, [])
         if len(skus) != 1:
-            several = _("Several merchants have %(sku)s. Name its SKU code.")
+            several = _("Several merchants have %(sku)s here. Begin a count that says whose goods it is of.")
             text = several if skus else _("There is no SKU %(sku)s.")
             wrong.append(FieldError(f"rows.{index}.code", "not_found", text % {"sku": row.code}))
         elif skus[0].sells_codes:
@@ -136,20 +139,18 @@ def _note(taken: StockCount, units: Mapping[int, int], *, adds: bool) -> None:
 
 
 def _skus(warehouse: Warehouse, skus: QuerySet[Sku], codes: set[str]) -> dict[str, list[Sku]]:
-    """Those of the SKUs that it keeps and that a code or barcode may mean: its merchant's before those of guests."""
+    """Those of the SKUs that it keeps and that a code or barcode may mean: codes before barcodes of a merchant."""
     found: dict[str, list[Sku]] = {}
     for sku in skus.filter(code__in=codes):
         found.setdefault(sku.code, []).append(sku)
     for barcode in SkuBarcode.objects.filter(code__in=codes, sku__in=skus).select_related("sku"):
-        if all(sku.pk != barcode.sku_id for sku in found.get(barcode.code, [])):
+        if all(sku.merchant_id != barcode.merchant_id for sku in found.get(barcode.code, [])):
             found.setdefault(barcode.code, []).append(barcode.sku)
     place = hosting.host(warehouse)
-    kept = {
+    return {
         code: [sku for sku in several if place.may_keep(sku.merchant_id, sku.storage_class)]
         for code, several in found.items()
     }
-    own = {code: [sku for sku in several if sku.merchant_id == warehouse.merchant_id] for code, several in kept.items()}
-    return {code: own[code] or several for code, several in kept.items()}
 
 
 def _locked(count_id: int, version: int) -> StockCount:
@@ -261,7 +262,7 @@ def tell(
         return ToldCount({}, wrong)
     units = {sku: rows[index].units for sku, index in first.items()}
     taken, is_new = StockCount.objects.get_or_create(
-        warehouse=warehouse, reference=reference, defaults={"counted_by": actor.name}
+        warehouse=warehouse, reference=reference, defaults={"counted_by": actor.name, "merchant": merchant}
     )
     if is_new:
         # What the books say is read under the locks: of two counts at once each books what the other left.

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from inventory import typed_rows
+from inventory import hosting, typed_rows
 from inventory.models import CountState, StockCount, StockCountLine
 from inventory.purchase_pages import ReadOnlyLines
 from inventory.stock_pages import StockAdmin
@@ -45,11 +45,16 @@ StockAdmin.more_filters.append(ShortForOrders)
 
 class _CountLines(ReadOnlyLines):
     model = StockCountLine
-    fields = readonly_fields = ("goods", "expected", "counted", "found", "missing")
+    fields = readonly_fields = ("goods", "merchant", "expected", "counted", "found", "missing")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StockCountLine]:
         """With what the rows show of other tables."""
-        return super().get_queryset(request).select_related("stock__sku")
+        return super().get_queryset(request).select_related("stock__sku__merchant")
+
+    @display(description=gettext_lazy("Whose goods"))
+    def merchant(self, line: StockCountLine) -> str:
+        """The merchant's name."""
+        return str(line.stock.sku.merchant)
 
     @display(description=gettext_lazy("SKU"))
     def goods(self, line: StockCountLine) -> str:
@@ -60,6 +65,20 @@ class _CountLines(ReadOnlyLines):
     def found(self, line: StockCountLine) -> str:
         """Units beyond what the books said."""
         return f"{line.difference:+d}"
+
+
+class _CountForm(forms.ModelForm):
+    class Meta:
+        model = StockCount
+        fields = ("warehouse", "merchant")
+
+    def clean(self) -> dict[str, Any]:
+        """What the service would refuse is said before it is asked."""
+        given = super().clean() or self.cleaned_data
+        warehouse, merchant = given.get("warehouse"), given.get("merchant")
+        if warehouse and merchant and not hosting.host(warehouse).takes(merchant.pk):
+            self.add_error("merchant", str(hosting.not_kept(warehouse)))
+        return given
 
 
 class _RowsForm(forms.Form):
@@ -114,9 +133,12 @@ def _approve(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:
     counts.approve(count_id, reason=data["reason"], actor=staff_actor(request), version=data["version"])
     missing = sum(StockCountLine.objects.filter(count=count_id).values_list("missing", flat=True))
     if missing:
-        return _("The differences were booked; %(units)d units are missing for orders: see the tickets.") % {
-            "units": missing
-        }
+        text = ngettext(
+            "The differences were booked; %(units)d unit is missing for orders: see the ticket.",
+            "The differences were booked; %(units)d units are missing for orders: see the tickets.",
+            missing,
+        )
+        return text % {"units": missing}
     return _("The differences were booked.")
 
 
@@ -138,9 +160,23 @@ class StockCountAdmin(RowColumns, RowActions):
     may_add = True
     search_fields = ("warehouse__code",)
     search_help_text = gettext_lazy("Warehouse code")
-    list_display = ("__str__", "state_label", "warehouse", "counted_by", "created_at", "decided_by", "reason")
-    list_select_related = ("warehouse",)
-    list_filter = (("state", ChoicesDropdownFilter), ("warehouse", RelatedDropdownFilter))
+    form = _CountForm
+    list_display = (
+        "__str__",
+        "state_label",
+        "warehouse",
+        "merchant",
+        "counted_by",
+        "created_at",
+        "decided_by",
+        "reason",
+    )
+    list_select_related = ("warehouse", "merchant")
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("warehouse", RelatedDropdownFilter),
+        ("merchant", RelatedDropdownFilter),
+    )
     row_actions = (
         RowAction("scan", COUNT, gettext_lazy("One more"), _scan, _ScanForm, tone="primary", icon="barcode_scanner"),
         RowAction(
@@ -168,9 +204,19 @@ class StockCountAdmin(RowColumns, RowActions):
     def get_fields(self, request: HttpRequest, obj: StockCount | None = None) -> tuple[str, ...]:
         """What is asked for when it is new, and what it says then."""
         if obj is None:
-            return ("warehouse",)
+            return ("warehouse", "merchant")
         told = ("reference",) if obj.reference else ()
-        return ("warehouse", "state_label", *told, "counted_by", "created_at", "decided_by", "decided_at", "reason")
+        return (
+            "warehouse",
+            "merchant",
+            "state_label",
+            *told,
+            "counted_by",
+            "created_at",
+            "decided_by",
+            "decided_at",
+            "reason",
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: StockCount | None = None) -> tuple[str, ...]:
         """Counted and decided by actions."""
@@ -186,4 +232,4 @@ class StockCountAdmin(RowColumns, RowActions):
 
     def save_model(self, request: HttpRequest, obj: StockCount, form: forms.ModelForm, change: bool) -> None:
         """Begun by the service."""
-        obj.pk = counts.begin(obj.warehouse, actor=staff_actor(request)).pk
+        obj.pk = counts.begin(obj.warehouse, merchant=obj.merchant, actor=staff_actor(request)).pk

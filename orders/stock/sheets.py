@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from inventory.counting import MOST_UNITS
 from inventory.models import Stock
 from oms.common.errors import FieldError, OmsError
-from oms.common.files import tables
+from oms.common.files import exporting, tables
 from oms.common.models import JobResult
 from oms.merchants.models import Merchant
 from orders.actors import Actor
@@ -134,6 +134,26 @@ def _stock_of(changes: Sequence[Change], merchant: Merchant) -> dict[tuple[str, 
     columns = ("warehouse__code", "sku__code", "on_hand", "reserved")
     return {(place, sku): (units, promised) for place, sku, units, promised in rows.values_list(*columns)}
 
+
+_LABELS = {column.name: column.label for column in COLUMNS}
+# The columns of an import are among them: what is exported can be corrected and uploaded, merchant by merchant.
+EXPORT = exporting.register(
+    exporting.Export(
+        Stock,
+        (
+            exporting.Column(gettext_lazy("merchant"), "sku__merchant__code"),
+            exporting.Column(_LABELS["warehouse"], "warehouse__code"),
+            exporting.Column(_LABELS["sku"], "sku__code"),
+            exporting.Column(gettext_lazy("name"), "sku__name"),
+            exporting.Column(gettext_lazy("Units on hand"), "on_hand"),
+            exporting.Column(gettext_lazy("reserved"), "reserved"),
+            exporting.Column(gettext_lazy("frozen"), "frozen"),
+            exporting.Column(gettext_lazy("safety stock"), "safety_stock"),
+        ),
+        "inventory.view_stock",
+        "inventory.view_stock",
+    )
+)
 
 KIND = importing.register(
     ImportKind(

@@ -1,4 +1,5 @@
-"""Sheets of SKUs: a row says name, price, weight, size and barcodes of a SKU, and whether it keeps batches.
+"""Sheets of SKUs: a row says name, price, weight, size and barcodes of a SKU, and whether it keeps batches and has
+serial numbers.
 
 The list's export has such columns, so that it can be corrected and uploaded again. SKUs are made and changed by the
 service that the API and the page of a SKU use. What a row leaves empty stays as it is; a code that is new makes a SKU
@@ -63,6 +64,12 @@ COLUMNS = (
         gettext_lazy("keeps batches"),
         "批次管理 是否批次管理 效期管理 保质期管理 批次 wantsbatches keepsbatches batches",
         "wants_batches",
+    ),
+    Column(
+        "wants_serials",
+        gettext_lazy("has serial numbers"),
+        "序列号管理 是否序列号管理 sn管理 是否管理序列号 序列号 wantsserials hasserialnumbers serials",
+        "wants_serials",
     ),
 )
 _LABELS = {column.name: column.label for column in COLUMNS}
@@ -178,6 +185,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "height_mm": _whole(1, MOST_MM),
     "barcodes": _barcodes,
     "wants_batches": _yes_or_no,
+    "wants_serials": _yes_or_no,
 }
 
 
@@ -312,6 +320,7 @@ EXPORT = exporting.register(
                 expression=ArraySubquery(SkuBarcode.objects.filter(sku=OuterRef("pk")).order_by("pk").values("code")),
             ),
             exporting.Column(_LABELS["wants_batches"], "wants_batches", {True: _YES, False: _NO}),
+            exporting.Column(_LABELS["wants_serials"], "wants_serials", {True: _YES, False: _NO}),
         ),
         "inventory.view_sku",
         "inventory.view_sku",

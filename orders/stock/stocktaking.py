@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from inventory import counting, holding, reserving, transferring
 from inventory.models import DemandKind, MovementNote, Reservation, Stock
@@ -53,7 +54,11 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
     missing = take_promises(stock, stock.reserved - counted, candidates, actor)
     if missing:
         raise PromisedElsewhere(
-            _("%(units)d units are promised to sub-orders that the warehouse is working on. Cancel those first.")
+            ngettext(
+                "%(units)d unit is promised to a sub-order that the warehouse is working on. Cancel that first.",
+                "%(units)d units are promised to sub-orders that the warehouse is working on. Cancel those first.",
+                missing,
+            )
             % {"units": missing}
         )
     counting.book([counting.Count(stock_id, counted, note)], actor=actor.name)

@@ -17,6 +17,7 @@ from oms.common.codebook import Codebook
 from oms.common.messages.kinds import known as known_messages
 from oms.common.models import MessageWay
 from orders.models.cancel_reason import REASONS as CANCEL_REASONS
+from orders.models.gift_rule import Dropped
 from orders.models.note import ContactWay
 from orders.models.order_link import CostBearer, ReissueReason
 from orders.models.terms import Flag
@@ -277,6 +278,13 @@ def tell_unmerged(data: Data) -> str:
     return gettext("Sub-order %(number)s goes by itself again: %(why)s.") % values
 
 
+def tell_gift_dropped(data: Data) -> str:
+    """Why a gift that a rule promised does not follow."""
+    values = {name: data[name] for name in ("units", "sku", "rule")}
+    values["why"] = word(dict(Dropped.choices), data["why"])
+    return gettext("%(units)s × %(sku)s of rule “%(rule)s” does not follow: %(why)s.") % values
+
+
 def tell_reissued(data: Data) -> str:
     """What is sent again, why, and who bears it."""
     units = joined(f"{sku} × {count}" for sku, count in (data.get("units") or {}).items())
@@ -286,7 +294,10 @@ def tell_reissued(data: Data) -> str:
 
 def tell_follows(data: Data) -> str:
     """Why goods are sent again by this order, and who bears it."""
-    sentence = gettext("Goods of order %(number)s are sent again (%(reason)s). %(bearer)s bears the cost.")
+    if data["reason"] == ReissueReason.GIFT:
+        sentence = gettext("Sent because of order %(number)s (%(reason)s). %(bearer)s bears the cost.")
+    else:
+        sentence = gettext("Goods of order %(number)s are sent again (%(reason)s). %(bearer)s bears the cost.")
     return sentence % {"number": data["number"], **_reason(data)}
 
 

@@ -112,7 +112,7 @@ class GrantForm(forms.Form):
         return {position: count for position, count in counts.items() if count}
 
 
-class SeenForm(forms.Form):
+class ShownForm(forms.Form):
     """Carries what the person was shown, and the version of the order."""
 
     cash = forms.DecimalField(max_digits=12, decimal_places=2)
@@ -179,7 +179,7 @@ def asking_page(
 
 
 def _confirm(request: HttpRequest, order: Order, form: GrantForm, actor: Actor, user: AbstractBaseUser | None) -> str:
-    seen = SeenForm(request.POST)
+    seen = ShownForm(request.POST)
     if not seen.is_valid():
         raise OmsError(_("Look at what it gives first."))
     data = seen.cleaned_data

@@ -10,12 +10,12 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from inventory import hosting, serials
 from inventory.models import Warehouse
-from oms.common.desk.acting import INPUT, VersionForm
-from orders.models import Found, PaysWayBack, ReturnReason
+from oms.common.desk.acting import INPUT, RowForm, VersionForm
+from orders.models import Found, PaysWayBack, ReturnReason, ReturnRequest
 from orders.models.return_request import BY_REQUEST, ReturnKind
 from orders.models.return_rule import REFUSED_AT_DOOR
-from orders.returning import serials
 
 MOST_UNITS = 100_000
 
@@ -26,8 +26,8 @@ class ReasonForm(VersionForm):
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200, widget=forms.TextInput(attrs=INPUT))
 
 
-class WarehouseForm(VersionForm):
-    """Asks for another warehouse, or none."""
+class WarehouseForm(VersionForm, RowForm):
+    """Asks for another warehouse that keeps goods of the merchant, or none."""
 
     warehouse = forms.ModelChoiceField(
         label=gettext_lazy("Another warehouse"),
@@ -35,6 +35,11 @@ class WarehouseForm(VersionForm):
         required=False,
         widget=forms.Select(attrs=INPUT),
     )
+
+    def fit(self, row: ReturnRequest) -> None:
+        """Offer the warehouses that keep goods of the merchant whose goods come back."""
+        field = self.fields["warehouse"]
+        field.queryset = field.queryset.filter(pk__in=hosting.hosts(row.sub_order.merchant))  # type: ignore[attr-defined]
 
 
 class OtherWarehouseForm(WarehouseForm):

@@ -7,12 +7,12 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from inventory import serials
 from inventory.models import Warehouse
 from oms.common.desk.acting import INPUT, VersionForm
 from orders.models import Found, ReturnReason
 from orders.models.return_request import RESTOCKED
 from orders.models.return_rule import REFUSED_AT_DOOR
-from orders.returning import serials
 from orders.returning.strays import Unit
 from payments.returning.forms import photos_of
 

@@ -88,6 +88,10 @@ def test_staff_find_an_order_and_release_it(
     page.wait_for_selector(".oms-head-number")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
     assert words in page.inner_text("body")
+    # The goods and what hangs on them have most of a wide page, and all of a narrow one.
+    column = page.locator("#goods").bounding_box()
+    assert column is not None
+    assert column["width"] > (700 if width == 1440 else 360)
     page.click("[data-dialog=dialog-note]")
     page.fill("#note-text", "rang the buyer")
     page.click("#dialog-note button[type=submit]")

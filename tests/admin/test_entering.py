@@ -114,6 +114,26 @@ def test_what_is_wrong_is_said_and_nothing_is_lost(
     assert not Order.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"adjustment": "-100", "adjustment_reason": "x"},
+        {"adjustment": "-1"},
+        {"phone": "12", "address": "北京市东城区1号"},
+    ],
+)
+def test_the_preview_says_what_placing_would_refuse(
+    shop: factories.Shop, staff: Client, url: str, changed: dict[str, Any]
+) -> None:
+    english = {"Accept-Language": "en"}
+    told = staff.post(url, _entry(shop) | changed, headers=english).context["problems"]
+    assert told
+
+    shown = staff.post(url, _entry(shop, do="look") | changed, headers=english)
+    assert shown.context["problems"] == told
+    assert staff.post(url, _entry(shop, do="look"), headers=english).context["problems"] == []
+
+
 def test_only_who_may_enters_orders(shop: factories.Shop, client: Client, url: str) -> None:
     person = factories.UserFactory(username="reader")
     person.user_permissions.set(Permission.objects.filter(codename__in=["view_order", "change_order"]))

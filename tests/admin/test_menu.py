@@ -25,3 +25,10 @@ def test_each_entry_of_the_menu_opens_a_page_of_that_name(boss: Client, language
 
     assert len(ENTRIES) > 60
     assert called == {}
+
+
+@pytest.mark.django_db
+def test_lists_that_no_entry_leads_to_are_called_after_their_rows(boss: Client) -> None:
+    page = boss.get("/admin/orders/reviewrule/", headers={"accept-language": "zh-hans"}).content.decode()
+    (title,) = re.findall(r"<title>(.*?)</title>", page, re.DOTALL)
+    assert title.split() == ["审单规则", "|", "订单管理系统"]

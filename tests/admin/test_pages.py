@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory import adjusting as stock_adjusting
-from inventory import costing, hold_plans, holding, hosting, purchasing, transferring
+from inventory import costing, hold_plans, holding, hosting, purchase_arrivals, purchasing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.models import (
     AdjustmentReason,
@@ -263,7 +263,7 @@ def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     order = purchasing.order(shop.merchant, "PO1", shop.warehouse, bought, actor="li")
     came = [purchasing.Unloaded(batches.code, 3, lot="L1")]
     who = {"actor": "li", "merchant": shop.merchant, "purchase_order": order}
-    purchasing.receive_goods(shop.warehouse, came, reference="IN1", **who)
+    purchase_arrivals.receive_goods(shop.warehouse, came, reference="IN1", **who)
     target = factories.WarehouseFactory(merchant=shop.merchant)
     hosting.begin(target, factories.MerchantFactory(), actor="li")
     moved = transferring.draft(shop.warehouse, target, [transferring.Moved(batches, 2)], actor="li")

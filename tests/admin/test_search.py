@@ -208,6 +208,7 @@ def at(shop: factories.Shop, address: str, **more: Any) -> Order:
     [
         *("银杏街", "银杏街15号", "银杏街 15号", "15号 银杏街", "银杏街１５号", "Tower b"),
         *("东城区银杏街", "东城 银杏街", "北京 东城 银杏街", "北京市 银杏街", "阳光花园"),
+        *("北京市东城区银杏街15号", "北京东城区银杏街 15号", "北京市北京市东城区银杏街", "北京银杏街"),
     ],
 )
 def test_words_of_an_address_find_its_orders(shop: factories.Shop, text: str) -> None:
@@ -217,8 +218,15 @@ def test_words_of_an_address_find_its_orders(shop: factories.Shop, text: str) ->
     assert "地址" in [str(one) for one in find(text).tried]
 
 
-@pytest.mark.parametrize("text", ["银杏街16号", "银杏", "北京市", "北京", "阳光大厦", "!!!", "１２３"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("银杏街16号", "银杏", "北京市", "北京", "阳光大厦", "!!!", "１２３"),
+        *("上海市银杏街15号", "上海 银杏街", "北京市西城区银杏街"),
+    ],
+)
 def test_other_words_find_none(shop: factories.Shop, text: str) -> None:
+    factories.RegionFactory(code="310101", province="上海市", city="上海市", district="黄浦区")
     at(shop, "银杏街15号阳光花园602室")
     assert not find(text).order_ids
 

@@ -1,9 +1,12 @@
 """The pages of sourcing rules: drafting in words, what is wrong by row, switching on, rehearsing."""
 
+import html
+import re
+
 import pytest
 from django.urls import reverse
 
-from inventory.models import SourcingRuleSet
+from inventory.models import SourcingRuleSet, SplitRule
 from inventory.sourcing.versions import VERSIONS
 from oms.common.models import Job, JobResult
 from oms.common.work import jobs
@@ -93,11 +96,64 @@ def test_what_is_switched_on_while_its_draft_is_saved_stays_switched_on(boss, sh
         return read_form(*args, **kwargs)
 
     monkeypatch.setattr(SourcingRuleSetAdmin, "save_form", switched_on_before_it_is_saved)
-    answer = boss.post(reverse("admin:inventory_sourcingruleset_change", args=[draft.pk]), form_of(name="Changed"))
+    changed = form_of(name="Changed", seen_version=VERSIONS.written(draft.pk))
+    answer = boss.post(reverse("admin:inventory_sourcingruleset_change", args=[draft.pk]), changed)
 
     # The test switches it on within the request, so that goes with it; nothing may be written over it.
     assert answer.status_code == 403
     assert steps.fresh(draft).name == "Far first"
+
+
+def typed(page, **changes):
+    """What the open page posts, with changes."""
+    context = page.context
+    formsets = [one.formset for one in context["inline_admin_formsets"]]
+    forms = [context["adminform"].form, *(one for of in formsets for one in (of.management_form, *of.initial_forms))]
+    data = {bound.html_name: bound.value() for form in forms for bound in form}
+    data = {name: value for name, value in data.items() if value is not None and value is not False}
+    return {
+        name: ",".join(v) if name.endswith(("provinces", "warehouses")) and isinstance(v, list) else v
+        for name, v in data.items()
+    } | changes
+
+
+def test_of_two_people_who_change_a_draft_the_second_is_told_what_the_first_changed(boss, shop):
+    boss.post(reverse("admin:inventory_sourcingruleset_add"), form_of({}, {"name": "the rest"}))
+    draft = SourcingRuleSet.objects.get()
+    address = reverse("admin:inventory_sourcingruleset_change", args=[draft.pk])
+    mine, theirs = boss.get(address), boss.get(address)
+    assert boss.post(address, typed(theirs, **{"rules-0-parcel_km": 300})).status_code == 302
+
+    answer = boss.post(address, typed(mine, name="Mine"))
+
+    assert answer.status_code == 200
+    (said,) = answer.context["adminform"].form.errors["name"]
+    assert "Somebody else changed this draft meanwhile: 1. rule 1." in said
+    assert (steps.fresh(draft).name, draft.rules.get(position=1).parcel_km) == ("Far first", 300)
+    assert 'value="Mine"' in answer.content.decode(), "what was typed is kept"
+    assert boss.post(address, typed(answer)).status_code == 302
+    assert (steps.fresh(draft).name, draft.rules.get(position=1).parcel_km) == ("Mine", 0), "the second's decision"
+    assert boss.post(address, typed(boss.get(address), name="Mine 2")).status_code == 302
+
+
+def test_a_draft_that_somebody_changed_after_it_was_looked_at_is_not_switched_on(boss, shop):
+    boss.post(reverse("admin:inventory_sourcingruleset_add"), form_of({}))
+    draft = SourcingRuleSet.objects.get()
+    page = boss.get(reverse("admin:inventory_sourcingruleset_change", args=[draft.pk])).content.decode()
+    seen = html.unescape(re.search(r'name="seen_version" value="([^"]*)" id="activate-seen_version"', page)[1])
+    SplitRule.objects.create(rule_set=draft, kind="alone", category="Produce")
+    switch_on = reverse("admin:inventory_sourcingruleset_activate", args=[draft.pk])
+
+    refused = boss.post(switch_on, {"seen_version": seen}, follow=True).content.decode()
+
+    assert "Somebody changed this draft meanwhile" in refused
+    assert "sourcingruleset-" not in refused.split('name="seen_version"')[0], (
+        "what the form carries is not what was typed"
+    )
+    assert steps.fresh(draft).state == "draft"
+    SplitRule.objects.all().delete()
+    boss.post(switch_on, {"seen_version": seen})
+    assert steps.fresh(draft).state == "active"
 
 
 def test_who_may_only_look_switches_nothing(client, shop):
@@ -148,7 +204,7 @@ def test_rules_of_a_draft_change_places(boss, shop):
     moved = [{**stored[0], "position": 2}, {**stored[1], "position": 1}]
     change = reverse("admin:inventory_sourcingruleset_change", args=[draft.pk])
 
-    answer = boss.post(change, form_of(*moved, **{"rules-INITIAL_FORMS": 2}))
+    answer = boss.post(change, form_of(*moved, seen_version=VERSIONS.written(draft.pk), **{"rules-INITIAL_FORMS": 2}))
 
     assert answer.status_code == 302
     assert list(draft.rules.order_by("position").values_list("name", flat=True)) == ["far", "near"]

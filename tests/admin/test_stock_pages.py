@@ -1,5 +1,7 @@
 """The pages of stock: lists and filters, the story of a row, single changes, purchase orders, receipts and counts."""
 
+import csv
+import io
 import re
 from datetime import date, timedelta
 
@@ -8,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from inventory import lots, receiving, transferring
+from inventory import hosting, lots, receiving, transferring
 from inventory.models import (
     PurchaseOrder,
     Receipt,
@@ -22,6 +24,10 @@ from inventory.models import (
 )
 from inventory.receiving import Arrived
 from inventory.transferring import Moved
+from oms.common.models import Job
+from oms.common.work import jobs
+from orders.intake import importing
+from orders.stock import sheets
 from tests import factories, steps
 from tests.holding import carts
 
@@ -163,27 +169,29 @@ def test_goods_are_bought_and_booked_by_page(admin_client, shop):
         "number": "PO-7",
         "warehouse": shop.warehouse.pk,
         "supplier": "光明",
-        "expected_on": "2099-11-01",
+        "expected_on": str(lots.in_days(200)),
     }
     page = reverse("admin:inventory_purchaseorder_add")
     for name, late in (
         ("expected_on", {"expected_on": "1999-01-01", "rows": f"{shop.sku.code} 1"}),
         ("rows", {"rows": f"{shop.sku.code} 1 2020-01-01"}),
+        ("expected_on", {"expected_on": "9999-12-31", "rows": f"{shop.sku.code} 1"}),
+        ("rows", {"rows": f"{shop.sku.code} 1 9999-12-31"}),
     ):
         assert list(admin_client.post(page, {**new, **late}).context["adminform"].form.errors) == [name]
     refused = admin_client.post(page, {**new, "rows": f"{shop.sku.code} 1.5\nnone 3"})
     assert refused.status_code == 200
     assert "1.5" in str(refused.context["adminform"].form.errors["rows"])
     assert not PurchaseOrder.objects.exists()
-    rows = {"rows": f"{shop.sku.code}\t10\n{shop.other_sku.code} 5 2099-12-09"}
+    rows = {"rows": f"{shop.sku.code}\t10\n{shop.other_sku.code} 5 {lots.in_days(300)}"}
     admin_client.post(page, {**new, **rows, "is_draft": "on", "supplier": "", "expected_on": ""})
     order = PurchaseOrder.objects.get()
     approval = reverse("admin:inventory_purchaseorder_approve", args=[order.pk])
-    admin_client.post(approval, {"version": order.version, "supplier": "", "expected_on": "2099-12-01"})
+    admin_client.post(approval, {"version": order.version, "supplier": "", "expected_on": str(lots.in_days(250))})
     assert PurchaseOrder.objects.get().state == "draft"
-    admin_client.post(approval, {"version": order.version, "supplier": "光明", "expected_on": "2099-12-01"})
+    admin_client.post(approval, {"version": order.version, "supplier": "光明", "expected_on": str(lots.in_days(250))})
     order = PurchaseOrder.objects.get()
-    assert (order.state, order.approved_by, str(order.expected_on)) == ("open", "admin", "2099-12-01")
+    assert (order.state, order.approved_by, str(order.expected_on)) == ("open", "admin", str(lots.in_days(250)))
 
     url = reverse("admin:inventory_purchaseorder_receive", args=[order.pk])
     admin_client.post(url, {"reference": "G1", "rows": f"{shop.sku.code} 8\n{shop.sku.code} 1 残次"})
@@ -239,3 +247,32 @@ def test_batches_show_with_their_days_on_the_page_of_their_stock(admin_client, s
 
     assert "B-17" in shown
     assert day.isoformat() in shown
+
+
+def test_staff_see_whose_goods_lie_where_and_export_them_with_their_owner(admin_client, shop):
+    seller = factories.MerchantFactory()
+    theirs = factories.SkuFactory(merchant=seller, code=shop.sku.code)
+    hosting.begin(shop.warehouse, seller, actor="lin")
+    receiving.receive(shop.warehouse.pk, theirs.pk, 7, actor="gate")
+    row = Stock.objects.get(sku=theirs)
+    listed = reverse("admin:inventory_stock_changelist")
+
+    found = admin_client.get(listed, {"sku__merchant__id__exact": seller.pk}).context["cl"].result_list
+    assert [(one.sku.merchant.code, one.on_hand) for one in found] == [(seller.code, 7)]
+    for page in (
+        admin_client.get(listed),
+        admin_client.get(reverse("admin:inventory_stock_change", args=[row.pk])),
+        admin_client.get(reverse("admin:inventory_stockmovement_changelist")),
+    ):
+        assert seller.code in page.content.decode()
+
+    admin_client.post(f"{listed}export/", {"form": "csv"})
+    factories.run(jobs.run)
+    answer = admin_client.get(f"/admin/common/job/{Job.objects.latest('pk').pk}/download/")
+    rows = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))
+    place = [shop.warehouse.code, shop.sku.code]
+    assert sorted((one[0], one[1:3], one[4]) for one in rows[1:] if one[2] == shop.sku.code) == sorted(
+        [(seller.code, place, "7"), (shop.merchant.code, place, "100")]
+    )
+    suggested = importing.suggest(sheets.KIND, rows[0], shop.merchant)
+    assert {"warehouse", "sku", "counted"} <= {*suggested}, "what was exported can be uploaded"

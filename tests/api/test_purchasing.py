@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from inventory import purchasing
+from inventory import lots, purchasing
 from inventory.models import PurchaseOrder, Receipt, Stock, StockLot
 from tests import factories, steps
 from tests.api.calls import idempotency
@@ -28,7 +28,7 @@ def send(shop: factories.Shop, url: str, body: dict[str, Any], method: str = "po
 
 def test_a_merchant_buys_and_books_what_came(shop):
     lines = [{"sku": shop.sku.code, "quantity": 10}]
-    body = {"number": "PO-1", "warehouse": shop.warehouse.code, "expected_on": "2099-12-01", "lines": lines}
+    body = {"number": "PO-1", "warehouse": shop.warehouse.code, "expected_on": str(lots.in_days(300)), "lines": lines}
     made = send(shop, ORDERS, body)
     assert (made.status_code, made.json()["state"]) == (201, "open")
     assert send(shop, ORDERS, {**body, "lines": [{"sku": shop.sku.code, "quantity": 11}]}).status_code == 409
@@ -52,6 +52,11 @@ def test_a_merchant_buys_and_books_what_came(shop):
 def test_nothing_is_expected_on_days_that_are_over(shop):
     line = {"sku": shop.sku.code, "quantity": 3}
     body = {"number": "PO-1", "warehouse": shop.warehouse.code, "expected_on": "2026-01-05", "lines": [line]}
+    far = {**body, "expected_on": "9999-12-31"}
+    answer = send(shop, ORDERS, far, HTTP_ACCEPT_LANGUAGE="en")
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["attr"]) == (400, "expected_on")
+    assert "more than two years ahead" in error["detail"]
     late_line = {**body, "expected_on": None, "lines": [{**line, "expected_on": "2026-01-05"}]}
 
     for wrong, field in ((body, "expected_on"), (late_line, "lines.0.expected_on")):

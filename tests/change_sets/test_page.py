@@ -212,3 +212,17 @@ def test_an_invoice_is_asked_for_with_the_change_by_who_may(shop, clerk):
 
     assert ChangeSet.objects.get().state == "confirmed"
     assert InvoiceRequest.objects.get().details["tax_number"] == "91110000600037341L"
+
+
+def test_units_that_a_warehouse_has_have_no_fields(shop, clerk):
+    order = shop.place_order((shop.sku, 2, "10.00"), payment_method="cod")
+    assert 'name="units_1"' in clerk.get(address(order)).content.decode()
+    steps.released(order)
+
+    page = clerk.get(address(order)).content.decode()
+    assert 'name="units_1"' not in page
+    assert 'name="adjust_1"' not in page
+    assert "a warehouse has them, or they left" in page
+    # What was typed before stays, with the reason.
+    late = clerk.post(address(order), typed(units_1="1", was_1="2", do="look")).content.decode()
+    assert 'name="units_1" value="1"' in late

@@ -185,3 +185,13 @@ def test_it_is_for_those_who_may_change_orders_and_their_prices(shop):
         assert client.get("/admin/orders/order/sheet/").status_code == 403
     order = on_delivery(shop)
     assert upload(client, shop, row(order.number, "freight", 金额=1)).status_code == 403
+
+
+def test_a_sheet_of_changes_speaks_of_changes_not_of_imports(clerk, shop):
+    order = shop.place_order((shop.sku, 2, "10.00"), payment_method="cod")
+    good, bad = row(order.number, "quantity", 行号=1, 数量=1), row("9" * 16, "quantity", 行号=1, 数量=1)
+    _address, page = looked_at(clerk, shop, good, bad)
+
+    assert "Would be changed" in page
+    assert "Not changed" in page
+    assert "mported" not in page

@@ -11,7 +11,7 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from inventory import holding, preselling, purchasing, sharing, transfer_arrivals, transferring
+from inventory import holding, preselling, purchase_arrivals, purchasing, sharing, transfer_arrivals, transferring
 from inventory.hold_plans import Item, NewHold
 from inventory.holding import GivenBack
 from inventory.invariants import INVARIANTS
@@ -111,7 +111,7 @@ class Ahead(RuleBasedStateMachine):
             self.number += 1
             one = found[which % len(found)]
             with suppress(OmsError):
-                purchasing.receive_goods(
+                purchase_arrivals.receive_goods(
                     one.warehouse,
                     [Unloaded(self.sku.code, units)],
                     reference=f"GR-{self.number}",

@@ -7,11 +7,12 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
 
-from inventory import adjusting, cod, hosting, purchasing, receiving, sharing, transferring
+from inventory import adjusting, cod, hosting, purchase_arrivals, purchasing, receiving, sharing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.models import (
     AdjustmentReason,
     Sku,
+    SkuBarcode,
     Stock,
     StockMovement,
     StorageClass,
@@ -53,7 +54,7 @@ def stay(shop, seller) -> WarehouseGuest:
 
 def receive(shop, sku, units: int, reference: str = "IN-1") -> None:
     told = [Unloaded(sku.code, units)]
-    purchasing.receive_goods(shop.warehouse, told, reference=reference, actor="gate", merchant=sku.merchant)
+    purchase_arrivals.receive_goods(shop.warehouse, told, reference=reference, actor="gate", merchant=sku.merchant)
 
 
 def test_goods_of_a_merchant_come_only_where_it_is_a_guest(shop, seller, sku):
@@ -227,3 +228,27 @@ def test_of_a_stay_that_ends_and_goods_that_come_at_once_one_is_done(shop, selle
         if stock is not None:
             gone = Adjustment(stock.on_hand, AdjustmentReason.LOST)
             adjusting.adjust(stock.pk, Action.REMOVE, gone, actor="x", version=stock.version)
+
+
+def test_goods_of_one_code_are_counted_for_the_merchant_that_the_count_names(shop, seller):
+    theirs = factories.SkuFactory(merchant=seller, code=shop.sku.code)
+    stay(shop, seller)
+    receive(shop, theirs, 5)
+    of_all = counts.begin(shop.warehouse, actor=steps.STAFF)
+    assert [error.code for error in counts.count(of_all.pk, [counts.Counted(shop.sku.code, 4)])] == ["not_found"]
+    with pytest.raises(hosting.NotKept):
+        counts.begin(shop.warehouse, merchant=factories.MerchantFactory(), actor=steps.STAFF)
+
+    taken = counts.begin(shop.warehouse, merchant=seller, actor=steps.STAFF)
+    assert counts.count(taken.pk, [counts.Counted(shop.sku.code, 4)]) == []
+    submitted = counts.submit(taken.pk, version=steps.fresh(taken).version)
+    counts.approve(taken.pk, reason="found", actor=steps.STAFF, version=steps.fresh(submitted).version)
+
+    assert (Stock.objects.get(sku=theirs).on_hand, Stock.objects.get(sku=shop.sku).on_hand) == (4, 100)
+
+
+def test_a_code_counts_before_a_barcode_of_the_same_merchant(shop):
+    SkuBarcode.objects.create(merchant=shop.merchant, sku=shop.other_sku, code=shop.sku.code)
+    taken = counts.begin(shop.warehouse, actor=steps.STAFF)
+    assert counts.count(taken.pk, [counts.Counted(shop.sku.code, 4)]) == []
+    assert taken.lines.get().stock.sku == shop.sku

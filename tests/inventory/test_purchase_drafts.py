@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from inventory import hosting, purchasing
+from inventory import hosting, purchase_arrivals, purchasing
 from inventory.models import PurchaseOrder, Stock, StockLot
 from inventory.purchasing import Bought, Unloaded
 from oms.common.errors import ChangedMeanwhile, OmsError, WrongFields
@@ -44,7 +44,7 @@ def test_nothing_of_a_draft_is_expected_before_it_is_approved_with_supplier_and_
     with pytest.raises(ChangedMeanwhile), transaction.atomic():
         purchasing.approve(draft.pk, supplier="光明", expected_on=tomorrow(), actor="lin", version=draft.version + 1)
     with pytest.raises(purchasing.NotExpected), transaction.atomic():
-        purchasing.receive_goods(
+        purchase_arrivals.receive_goods(
             *(shop.warehouse, [Unloaded(shop.sku.code, 1)]),
             reference="G",
             actor="gate",

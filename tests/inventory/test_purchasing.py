@@ -1,20 +1,19 @@
 """Purchase orders and the receipts that come of them."""
 
-from datetime import date
 from unittest import mock
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from inventory import purchasing
+from inventory import lots, purchase_arrivals, purchasing
 from inventory.models import PurchaseOrder, PurchaseState, Receipt, SkuBarcode, Stock, StockLot
 from inventory.purchasing import Bought, Expected, Unloaded
 from oms.common.errors import ChangedMeanwhile, WrongFields
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
-FRIDAY, MONDAY = date(2099, 11, 27), date(2099, 11, 30)
+FRIDAY, MONDAY = (lots.in_days(days) for days in (300, 303))
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def bought(shop) -> PurchaseOrder:
 
 
 def receive(shop, bought, *unloaded: Unloaded, reference: str = "GRN-1") -> Receipt:
-    return purchasing.receive_goods(
+    return purchase_arrivals.receive_goods(
         shop.warehouse,
         unloaded,
         reference=reference,

@@ -225,6 +225,43 @@ def test_a_waybill_of_which_nobody_heard_is_cancelled_by_its_number(
     assert (errand.waybill, errand.outcome) == ("", "done")
 
 
+def test_a_lost_order_of_what_left_by_another_waybill_is_cancelled_by_its_number(
+    shop: factories.Shop, link: Connection, platform: Platform
+) -> None:
+    part = packed(shop)
+    platform.peer.mischief.plan(Trick.DROP_AFTER)
+    steps.once(dispatching.run)
+    steps.warehouse_says(part, "shipped", minutes=5)
+    parcel = Shipment.objects.get()
+    assert (parcel.left_at is not None, parcel.waybill_number) == (True, None)
+
+    # The warehouse says only later with which waybill it went.
+    steps.warehouse_says(part, "shipped", minutes=9, parcels=[{"carrier": "STO", "waybill": "STO0099887766"}])
+    factories.run(cancelling.run, dispatching.run)
+
+    parcel = Shipment.objects.get()
+    assert (parcel.waybill_number, parcel.connection) == ("STO0099887766", None)
+    (entry,) = platform.peer.book.entries()
+    assert entry.cancelled_at is not None
+    errand = WaybillErrand.objects.get(kind="cancel")
+    assert (errand.waybill, errand.reference, errand.outcome) == ("", parcel.number, "done")
+    assert steps.broken_invariants() == []
+
+
+def test_what_left_and_waits_for_its_waybill_still_gets_the_one_that_was_lost(
+    shop: factories.Shop, link: Connection, platform: Platform
+) -> None:
+    part = packed(shop)
+    platform.peer.mischief.plan(Trick.DROP_AFTER)
+    steps.once(dispatching.run)
+    steps.warehouse_says(part, "shipped", minutes=5)
+    steps.once(dispatching.run)
+
+    (entry,) = platform.peer.book.entries()
+    assert Shipment.objects.get().waybill_number == entry.waybill
+    assert not WaybillErrand.objects.filter(kind="cancel").exists()
+
+
 def test_one_that_was_never_asked_for_is_not_given_back(
     shop: factories.Shop, link: Connection, platform: Platform
 ) -> None:

@@ -89,6 +89,26 @@ def test_the_old_client_subscribes_and_books_and_cancels_a_courier(old: KdNiaoCl
     assert (booked["Success"], cancelled["Success"]) == (True, True)
 
 
+def test_the_old_client_asks_for_several_boxes_with_one_order(old: KdNiaoClient, platform: Platform) -> None:
+    several = {**ORDER, "Quantity": 3, "IsReturnPrintTemplate": "1"}
+    made = old.api_eorder.create(several)["data"]
+    again = old.api_eorder.create(several)["data"]
+
+    waybills = [made["Order"]["LogisticCode"], *made["SubOrders"]]
+    assert (made["Success"], made["SubCount"], len(set(waybills))) == (True, 2, 3)
+    assert [template.split()[0] for template in (made["PrintTemplate"], *made["SubPrintTemplates"])] == [
+        f"<div>{waybill}" for waybill in waybills
+    ]
+    assert (again["ResultCode"], again["SubOrders"]) == ("106", waybills[1:])
+    assert platform.peer.left("YTO") == 100_000 - 3
+    # A child is a parcel of its own.
+    platform.peer.turn(12 * HOUR)
+    assert old.track(waybills[2], "YTO")["data"]["State"] == "2"
+
+    refused = old.api_eorder.create({**several, "OrderCode": "SO-2", "ShipperCode": "ZTO"})["data"]
+    assert (refused["Success"], refused["ResultCode"], refused["Reason"]) == (False, "105", "该快递公司不支持子母件")
+
+
 def test_the_old_client_recognises_our_signature_and_is_refused_with_a_wrong_key(
     old: KdNiaoClient, platform: Platform
 ) -> None:

@@ -6,6 +6,7 @@ from django.urls import reverse
 from inventory.models import StockMovement
 from logistics.models import WarehouseOrder
 from logistics.warehouses import events, moving_away, releasing, sending
+from oms.common.errors import ChangedMeanwhile
 from orders.fulfilling import allocating, moving
 from orders.fulfilling.moving import CannotMove
 from orders.models import OrderEvent, SubOrder
@@ -213,3 +214,15 @@ def test_the_order_page_offers_a_move_only_to_who_may_move(shop, far):
     seen = client_of("view_order").get(page)
     assert (seen.status_code, address in seen.content.decode()) == (200, False)
     assert "Other warehouse" not in seen.content.decode()
+
+
+def test_the_same_button_pressed_twice_moves_it_once(shop, far, third):
+    order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
+    part, seen = SubOrder.objects.get(order=order), steps.fresh(order).version
+    moving_away.move(part.pk, actor=steps.STAFF, version=seen)
+    factories.run(allocating.run)
+    there = steps.fresh(part).warehouse
+
+    with pytest.raises(ChangedMeanwhile):
+        moving_away.move(part.pk, actor=steps.STAFF, version=seen)
+    assert steps.fresh(part).warehouse == there

@@ -6,6 +6,7 @@ import pytest
 
 from inventory.models import Reservation
 from logistics.warehouses import releasing
+from oms.common.errors import ChangedMeanwhile
 from orders.fulfilling import dividing
 from orders.fulfilling.dividing import CannotDivide
 from orders.models import SubOrder
@@ -105,3 +106,12 @@ def test_what_a_warehouse_has_cannot_be_split(shop, part):
     factories.run(releasing.run)
     with pytest.raises(CannotDivide, match="any more"):
         dividing.divide(part.pk, {line_of(part, shop.sku).pk: 1}, actor=steps.STAFF)
+
+
+def test_the_same_button_pressed_twice_splits_once(shop, part):
+    seen, units = part.order.version, {line_of(part, shop.sku).pk: 1}
+    dividing.divide(part.pk, units, actor=steps.STAFF, version=seen)
+
+    with pytest.raises(ChangedMeanwhile):
+        dividing.divide(part.pk, units, actor=steps.STAFF, version=seen)
+    assert SubOrder.objects.count() == 2

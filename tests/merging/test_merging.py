@@ -135,6 +135,16 @@ def test_a_channel_can_forbid_it_and_shops_of_one_word_may_be_merged(shop):
         merging.merge([one.pk, other.pk], actor=steps.STAFF)
 
 
+def test_what_goes_together_already_is_not_merged_and_told_again(shop, in_english):
+    parts = [allocated(shop).pk for _ in range(2)]
+    group = merging.merge(parts, actor=steps.STAFF)
+
+    with pytest.raises(merging.CannotMerge, match="together already"):
+        merging.merge(parts[::-1], actor=steps.STAFF)
+    assert set(SubOrder.objects.values_list("merge_group", flat=True)) == {group.pk}
+    assert OrderEvent.objects.filter(kind="merged").count() == 2
+
+
 def test_what_is_parted_before_the_release_goes_by_itself_and_so_does_the_last_one(shop):
     one, other = allocated(shop), allocated(shop)
     merging.merge([one.pk, other.pk], actor=steps.STAFF)

@@ -26,9 +26,10 @@ from orders.changing import askers, undoing
 from orders.changing.cancelling import cancel_order
 from orders.changing.readdressing import Recipient
 from orders.changing.undoing import Click
+from orders.fulfilling import completing
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import ChangeSet, DeliveryPromise, Order, PromiseToMake, ReturnRequest, SubOrder
+from orders.models import ChangeSet, DeliveryPromise, GiftRule, Order, PromiseToMake, ReturnRequest, SubOrder
 from orders.returning import defaults as return_defaults
 from orders.returning import requesting as asking
 from orders.reviewing import holds
@@ -97,6 +98,17 @@ def leave_a_delivery(shop: factories.Shop) -> None:
     steps.pay(order)
     steps.scan(steps.shipped(order), "signed")
     age("orders_suborder", "delivered_at", 301 + settings.COMPLETE_AFTER_SECONDS / settings.TIME_SPEED)
+
+
+def leave_a_gift_to_send(shop: factories.Shop) -> None:
+    GiftRule.objects.create(name="x", is_active=True, gift=shop.other_sku, after_days=1)
+    order = shop.place_order()
+    steps.pay(order)
+    parcel = steps.shipped(order)
+    steps.scan(parcel, "signed")
+    completing.confirm_receipt(parcel.sub_order_id, actor=steps.STAFF)
+    factories.run(balancing.run)
+    age("orders_giftgrant", "ready_at")
 
 
 def leave_a_return_to_decide(shop: factories.Shop) -> None:
@@ -321,6 +333,7 @@ LEFT_WORK = {
     "wake": leave_an_arrival,
     "match": leave_a_match,
     "complete": leave_a_delivery,
+    "later_gifts": leave_a_gift_to_send,
     "returns": leave_a_return_to_decide,
     "watch_pick_ups": leave_a_missed_courier,
     "return_parcels": leave_a_waybill_to_follow,
@@ -365,7 +378,7 @@ def test_a_stage_without_a_queue_that_stands_still_is_named_until_it_has_done_it
     assert Client().get("/health/progress").json()["stuck"] == []
 
 
-@pytest.mark.parametrize("stage", ["complete", "owing", "match"])
+@pytest.mark.parametrize("stage", ["complete", "later_gifts", "owing", "match"])
 def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
     LEFT_WORK[stage](shop)

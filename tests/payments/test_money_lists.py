@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
+from oms.common.desk import sums
 from payments.granting import limits
 from payments.models import LedgerEntry, Refund
 from payments.owing import balancing
@@ -66,6 +67,15 @@ def test_sums_are_those_of_all_rows_that_the_filters_let_through(shop, settings,
     paid_by = entry.order.payments.get().number
     assert f"Payment {paid_by}" in page
     assert f"Payment {paid_by}" in finance.get("/admin/payments/ledgerentry/").content.decode()
+
+
+def test_more_rows_than_are_added_up_are_said_to_be_too_many(shop, settings, finance, monkeypatch):
+    refunded(shop, settings)
+    for most, told in ((2, True), (1, False)):
+        monkeypatch.setattr(sums, "MOST_ROWS", most)
+        page = finance.get("/admin/payments/refund/")
+        assert (page.context["cl"].sums() is not None) is told
+        assert ("Too many rows to add up" in page.content.decode()) is not told
 
 
 @pytest.mark.parametrize("name", LISTS)

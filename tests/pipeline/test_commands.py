@@ -324,6 +324,11 @@ def _drained():
             "gifts_are_what_their_log_says",
         ),
         (
+            "INSERT INTO orders_giftgrant (order_id, rule_id, after_days, buyer_reference, units, why) SELECT id, 1, 7,"
+            " 'b', 1, '{}' FROM orders_order WHERE id = %(order)s",
+            "gifts_follow_once_by_their_log",
+        ),
+        (
             "INSERT INTO orders_orderlink (order_id, original_id, kind, reason, bearer, units, created_by) SELECT id,"
             " id + 1, 'reissue', 'missing', 'platform', '{}', 'x' FROM orders_order WHERE id = %(order)s",
             "what_is_sent_again_costs_nothing",

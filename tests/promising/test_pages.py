@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory.models import CalendarDay, CapacityBucket, FreightRate, Lane, Region
+from inventory.models import CalendarDay, CapacityBucket, FreightRate, Lane, Region, ServiceLevel
 from inventory.promising import calendar_watch, tables
 from oms.common.models import Ticket
 from orders.models import DeliveryPromise
@@ -95,15 +95,16 @@ def test_hit_rates_tell_what_was_kept_of_all_that_was_due_and_why_not(world, bos
             carried_by="ZTO",
         )
     since = datetime(2020, 1, 1, tzinfo=due.tzinfo)
-    for by, group in (
-        (RateBy.LEVEL, "STANDARD"),
-        (RateBy.WAREHOUSE, shop.warehouse.code),
-        (RateBy.CARRIER, "ZTO"),
-        (RateBy.LANE, "11 → 11"),
+    level = ServiceLevel.objects.get(code="STANDARD").name
+    for by, group, words in (
+        (RateBy.LEVEL, "STANDARD", f"<td>{level}</td>"),
+        (RateBy.WAREHOUSE, shop.warehouse.code, str(shop.warehouse)),
+        (RateBy.CARRIER, "ZTO", "ZTO"),
+        (RateBy.LANE, "11 → 11", "北京市 → 北京市"),
     ):
         assert rates(by, since, now) == [Rate(group, 3, 2, {"carrier_late": 1})]
         page = boss.get(f"/admin/orders/deliverypromise/rates/?by={by}").content.decode()
-        assert group in page
+        assert words in page
         assert "66.7" in page
     assert rates(RateBy.LEVEL, now, now + timedelta(days=1)) == []
     assert client_of("view_order", is_staff=True).get("/admin/orders/deliverypromise/rates/").status_code == 403

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from logistics.models import Shipment
+from logistics.models import Carrier, Shipment
 from logistics.warehouses import events
 from oms.common.models import Connection, FactState, InboundFact, RefusedMessage
 from oms.common.work import xml
@@ -115,6 +115,43 @@ def test_the_same_confirmation_under_another_key_ships_nothing_twice_and_other_w
 
     assert (steps.state_of(part), shop.sku.stock.get().on_hand, len(parcels(part))) == ("shipped", 98, 1)
     assert steps.tickets() == [("fact_differs", "")]
+    assert steps.broken_invariants() == []
+
+
+def test_a_parcel_that_left_with_what_nobody_asked_for_gets_the_goods_that_are_told_of_it_later(
+    shop: factories.Shop, part: SubOrder, place: Place
+) -> None:
+    number, sku, other = world.number(part), shop.sku.code, shop.other_sku.code
+    place.peer.ship(number)
+    (push,) = place.peer.book.pushes(world.FAR * 10)
+    (package,) = push.content["packages"]["package"]
+    foreign = {**package, "items": {"item": [{"itemCode": "FOREIGN", "quantity": 3}]}}
+    first = {
+        **push.content,
+        "deliveryOrder": {**push.content["deliveryOrder"], "outBizCode": "first"},
+        "packages": {"package": [foreign]},
+        "orderLines": {"orderLine": [{"itemCode": "FOREIGN", "actualQty": 3}]},
+    }
+    assert flag(world.post(place.peer.write(push.method, first))) == (200, "success", "0")
+    factories.run(events.run)
+    ((waybill, _grams, units),) = parcels(part)
+    assert (units, steps.state_of(part), shop.sku.stock.get().on_hand) == ({}, "released", 100)
+    parcel = Shipment.objects.get()
+    left_at = parcel.left_at
+    told_by = Connection.objects.create(code="scans", name="x", kind="carrier", protocol="json", base_url="http://x")
+    Carrier.objects.update(connection=told_by)
+    steps.scan(Shipment.objects.get(), "in_transit", "signed")
+
+    for _again in range(2):
+        assert flag(world.post(place.peer.write(push.method, push.content))) == (200, "success", "0")
+        factories.run(events.run)
+
+    ((same, _grams, units),) = parcels(part)
+    assert (same, units) == (waybill, {sku: 2, other: 1})
+    assert steps.fresh(parcel).left_at == left_at
+    assert (shop.sku.stock.get().on_hand, shop.other_sku.stock.get().on_hand) == (98, 99)
+    assert (steps.state_of(steps.work_of(part)), steps.state_of(part)) == ("shipped", "delivered")
+    assert [kind for kind, _reason in steps.tickets()] == ["warehouse_contradicts"]
     assert steps.broken_invariants() == []
 
 

@@ -4,13 +4,13 @@ import pytest
 from django.utils import timezone
 
 from inventory import hosting, purchasing, transferring
-from inventory.models import PurchaseOrder, StockComparison, StockCount, StockLot, Transfer
+from inventory.models import PurchaseOrder, ReceivedSerial, Sku, StockComparison, StockCount, StockLot, Transfer
 from inventory.purchasing import Bought
 from inventory.transferring import Moved
 from logistics import retrying
 from logistics.models import StockOrder
 from logistics.warehouses import announcing, comparing, stock_facts
-from oms.common.models import Connection, FactState, InboundFact
+from oms.common.models import Connection, FactState, InboundFact, Ticket
 from oms.simulators.mischief import Trick
 from tests import factories, steps
 from tests.qimen import world
@@ -66,6 +66,33 @@ def test_a_purchase_order_is_announced_and_received_in_parts_as_the_warehouse_sa
     order.refresh_from_db()
     assert (order.state, StockOrder.objects.get().state) == ("closed", "done")
     assert (steps.tickets(), steps.broken_invariants()) == ([], [])
+
+
+def test_numbers_of_units_that_came_are_kept_and_of_those_that_fit_no_unit_a_person_is_told(
+    shop: factories.Shop, link: Connection, place: Place
+) -> None:
+    Sku.objects.filter(pk=shop.sku.pk).update(wants_serials=True)
+    order = bought(shop)
+    announced()
+
+    place.peer.receive(f"P{order.pk}", {shop.sku.code: 2}, is_final=False, serials={shop.sku.code: ["A1", " A2 "]})
+    heard(place)
+    assert steps.tickets() == []
+    told = ["A2", "A3", "A3", "A4", "A5"]
+    place.peer.receive(f"P{order.pk}", {shop.sku.code: 2}, is_final=False, serials={shop.sku.code: told})
+    heard(place)
+    place.peer.receive(f"P{order.pk}", serials={shop.other_sku.code: ["B1"]})
+    heard(place)
+
+    kept = ReceivedSerial.objects.order_by("serial").values_list("serial", flat=True)
+    assert list(kept) == ["A1", "A2", "A3", "A4"]
+    assert on_hand(shop) == (110, 105), "what came is booked whatever its numbers are"
+    (ticket,) = Ticket.objects.all()
+    assert (ticket.reason, ticket.values["goods"]) == (
+        "numbers_not_kept",
+        ", ".join(f"{shop.sku.code} ({number})" for number in ("A2", "A3", "A5")),
+    )
+    assert steps.broken_invariants() == []
 
 
 def test_what_does_not_come_is_told_and_what_was_not_expected_waits_for_a_person(

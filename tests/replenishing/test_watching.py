@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from inventory import hosting, purchasing, transferring
+from inventory import hosting, purchase_arrivals, purchasing, transferring
 from inventory.models import (
     PurchaseOrder,
     ReplenishmentPolicy,
@@ -60,7 +60,7 @@ def test_what_is_on_order_counts_so_the_same_is_not_ordered_every_night(shop):
     assert ReplenishmentPolicy.objects.get(pk=low.pk).below_since is None
     purchasing.approve(order.pk, supplier="光明", expected_on=timezone.localdate(), actor="lin")
     # What is ordered comes: nothing dips. What was sold since then does.
-    purchasing.receive_goods(
+    purchase_arrivals.receive_goods(
         *(shop.warehouse, [Unloaded(shop.sku.code, 100)]),
         reference="G",
         actor="lin",

@@ -10,13 +10,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory.lots import today
+from inventory.models import WarehouseGuest
 from logistics.buyer import links
 from oms.common.models import Ticket
 from orders.models import ReturnPhoto, ReturnRequest
 from orders.returning import deciding
 from payments.models import RefundGrant
 from payments.returning import rates
-from tests import steps
+from tests import factories, steps
 from tests.admin.conftest import boss, client_of  # noqa: F401 - a member of staff
 from tests.returns.world import ask, came, install, line_of, many, photo
 
@@ -214,3 +215,15 @@ def test_the_rates_are_what_came_back_of_what_was_delivered(shop, boss):  # noqa
     assert rates.rates(today() - timedelta(9), today() - timedelta(2)) == []
     shown = boss.get(reverse("admin:orders_returnrequest_rates")).content.decode()
     assert "12.5" in shown
+
+
+def test_the_page_offers_only_warehouses_that_keep_goods_of_the_merchant(shop, boss):  # noqa: F811
+    foreign = factories.WarehouseFactory(merchant=factories.MerchantFactory(), code="FOREIGN")
+    host = factories.WarehouseFactory(merchant=factories.MerchantFactory(), code="HOST")
+    WarehouseGuest.objects.create(warehouse=host, merchant=shop.merchant)
+    row = ask(many(shop, 2), {1: 1})
+
+    page = boss.get(page_of(row)).content.decode()
+    assert f'<option value="{shop.warehouse.pk}"' in page
+    assert f'<option value="{host.pk}"' in page
+    assert f'<option value="{foreign.pk}"' not in page

@@ -88,6 +88,13 @@ def test_a_tree_in_words():
         )
 
 
+def test_what_a_sentence_does_not_name_is_said_behind_it():
+    with override("en"):
+        any_sku, one = {"is": "sku_units_over", "units": 100}, {"is": "sku_units_over", "units": 5, "skus": ["P1"]}
+        assert tree.in_words(tree.read(any_sku)) == "it has more than 100 units of a SKU"
+        assert tree.in_words(tree.read(one)) == "it has more than 5 units of a SKU: P1"
+
+
 # --- Compiled, a tree means what it says.
 
 

@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from oms.common import ticketing
+from oms.common.desk import ticket_list
 from oms.common.models import Connection, Job, Ticket
 from oms.common.tickets import TicketKind, Trouble, open_tickets
 from oms.common.work.connections import CONNECTION_DOWN
@@ -112,6 +113,20 @@ def test_filters_and_tabs(broken: TicketKind, orders: list[Order], clerk: Client
         ("Closed", ""),
     ]
     assert [str(tab["title"]) for tab in tabs if tab["is_active"]] == ["Overdue"]
+
+
+def test_ones_own_tickets_are_counted_though_those_of_others_are_more_urgent(
+    broken: TicketKind, orders: list[Order], clerk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticket_list, "MOST_COUNTED", 2)
+    me = factories.UserFactory._meta.model.objects.get(username="clerk")
+    open_tickets(broken, [Trouble(order.pk, about_id=order.pk) for order in orders[:4]])
+    mine = Ticket.objects.order_by("due_at", "pk").last()
+    ticketing.take(mine.pk, user=me)
+
+    tabs = {str(tab["title"]): tab["count"] for tab in clerk.get(LIST).context["queue_tabs"]}
+
+    assert (tabs["Waiting"], tabs["Nobody's"], tabs["Mine"]) == ("2+", "2+", "1")
 
 
 def test_tickets_are_found_by_any_number_of_their_order(

@@ -46,6 +46,7 @@ def test_staff_paste_codes_and_see_what_came_of_each_row(boss: Client, sku: Sku)
     assert "KEY-1" not in page
     stored = {secrecy.unseal(one.content): str(one.valid_until) for one in VirtualCode.objects.all()}
     assert stored == {"KEY-1": "None", "KEY-2\npass word": "2099-01-31"}
+    assert CodeImport.objects.values_list("added", "refused").get() == (2, 2)
     # Nothing of what was sent is kept elsewhere.
     assert not Job.objects.exists()
 

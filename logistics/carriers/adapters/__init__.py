@@ -273,6 +273,13 @@ class PicksUp(Protocol):
         """Ask that no courier comes; answers by reference. Taken also where it was called off before."""
 
 
+@runtime_checkable
+class WantsSenderPhone(Protocol):
+    """Its carriers take nothing whose sender has no phone, so they are not asked for it."""
+
+    wants_sender_phone: bool
+
+
 # The module of each protocol that carriers speak.
 _MODULES = {
     "sandbox": "sandbox",

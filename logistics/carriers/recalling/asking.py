@@ -53,6 +53,17 @@ class Destination:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the carrier is to be asked, by whom and why; of another way, where to, and what that changes."""
+
+    kind: RecallKind
+    reason: str
+    actor: Actor
+    there: Destination | None = None
+    changes: dict[str, tuple[str, str]] | None = None
+
+
 def account_of(shipment: Shipment) -> Connection | None:
     """Over which connection the parcel's carrier is asked: that of its waybill, else the carrier's own."""
     return shipment.connection or (shipment.carrier.connection if shipment.carrier else None)
@@ -118,7 +129,7 @@ def ask_back(shipment_id: int, *, reason: str, actor: Actor, version: int | None
     Raises Shipment.DoesNotExist, CannotRecall, ChangedMeanwhile, and OmsError without a reason.
     """
     shipment, _order = _lock(shipment_id, version)
-    return _write_all(shipment, RecallKind.RETURN, reason=reason, actor=actor)
+    return _write_all(shipment, _Wish(RecallKind.RETURN, reason, actor))
 
 
 @transaction.atomic
@@ -153,7 +164,7 @@ def ask_elsewhere(shipment_id: int, new: Recipient, *, reason: str, actor: Actor
         changes["region"] = (str(order.region or ""), str(region))
     if not changes:
         raise OmsError(_("That is where it goes already."), attr="address")
-    return _write_all(shipment, RecallKind.REDIRECT, reason=reason, actor=actor, there=there, changes=changes)
+    return _write_all(shipment, _Wish(RecallKind.REDIRECT, reason, actor, there, changes))
 
 
 def _lock(shipment_id: int, version: int | None) -> tuple[Shipment, Order]:
@@ -166,38 +177,22 @@ def _lock(shipment_id: int, version: int | None) -> tuple[Shipment, Order]:
     return shipment, order
 
 
-def _write_all(
-    shipment: Shipment,
-    kind: RecallKind,
-    *,
-    reason: str,
-    actor: Actor,
-    there: Destination | None = None,
-    changes: dict[str, tuple[str, str]] | None = None,
-) -> Recall:
+def _write_all(shipment: Shipment, wish: _Wish) -> Recall:
     """Write it for the parcel and for those of its consignment that may be asked for; returns the parcel's."""
-    recall = _write(shipment, kind, reason=reason, actor=actor, there=there, changes=changes)
+    recall = _write(shipment, wish)
     others = [one.pk for one in consigning.members(shipment) if one.pk != shipment.pk]
     rows = Shipment.objects.select_related("carrier__connection", "connection").filter(pk__in=others)
     for one in rows.select_for_update(no_key=True, of=("self",)).order_by("pk"):
-        if obstacle(one, kind) is None:
-            _write(one, kind, reason=reason, actor=actor, there=there, changes=changes)
+        if obstacle(one, wish.kind) is None:
+            _write(one, wish)
     return recall
 
 
-def _write(
-    shipment: Shipment,
-    kind: RecallKind,
-    *,
-    reason: str,
-    actor: Actor,
-    there: Destination | None = None,
-    changes: dict[str, tuple[str, str]] | None = None,
-) -> Recall:
-    reason = reason.strip()[:200]
+def _write(shipment: Shipment, wish: _Wish) -> Recall:
+    reason = wish.reason.strip()[:200]
     if not reason:
         raise OmsError(_("Give a reason."), attr="reason")
-    blocked = obstacle(shipment, kind)
+    blocked = obstacle(shipment, wish.kind)
     link = account_of(shipment)
     if link and link.code != sandboxes.CARRIER and shipment.sub_order.merchant.is_sandbox:
         link = None
@@ -206,23 +201,23 @@ def _write(
     recall = Recall.objects.create(
         shipment=shipment,
         connection=link,
-        kind=kind,
+        kind=wish.kind,
         reason=reason,
-        recipient=secrecy.seal(json.dumps(asdict(there))) if there else None,
+        recipient=secrecy.seal(json.dumps(asdict(wish.there))) if wish.there else None,
         parcel_was=shipment.state,
-        asked_by=actor.name[:80],
+        asked_by=wish.actor.name[:80],
         due_at=timezone.now() + clock.scaled(PATIENCE),
     )
     for part in _parts([shipment.pk]):
         timeline.record(
             part.order_id,
             kinds.RECALL_ASKED,
-            actor,
+            wish.actor,
             sub_order_id=part.pk,
-            changes=changes,
+            changes=wish.changes,
             number=part.number,
             waybill=shipment.waybill_number,
-            what=kind.value,
+            what=wish.kind.value,
             reason=reason,
         )
     nudging.nudge("send_recall")

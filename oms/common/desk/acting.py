@@ -33,6 +33,13 @@ IN_DIALOG = "X-Oms-Dialog"
 Do = Callable[[HttpRequest, int, dict[str, Any]], HttpResponse | str]
 
 
+class RowForm(forms.Form):
+    """A form that offers what fits the row; what was sent is checked by what is done."""
+
+    def fit(self, row: Any) -> None:
+        """Leave of the choices what fits the row."""
+
+
 class VersionForm(forms.Form):
     """Carries the version of the row that the person looked at."""
 
@@ -172,7 +179,10 @@ class RowActions(KeysetAdmin):
     def _shown(self, action: RowAction, row: Model) -> ShownAction:
         initial = {"version": getattr(row, "version", None), **(action.initial(row) if action.initial else {})}
         address = reverse(f"{self.admin_site.name}:{self._name}_{action.name}", args=[row.pk])
-        return ShownAction(action, address, action.form(initial=initial, auto_id=f"{action.name}-%s"))
+        form = action.form(initial=initial, auto_id=f"{action.name}-%s")
+        if isinstance(form, RowForm):
+            form.fit(row)
+        return ShownAction(action, address, form)
 
     def _act(self, action: RowAction, request: HttpRequest, row_id: int) -> HttpResponse:
         def do(data: dict[str, Any]) -> HttpResponse | str:

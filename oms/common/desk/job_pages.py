@@ -198,7 +198,8 @@ class JobAdmin(KeysetAdmin):
 @dataclass(frozen=True, slots=True)
 class Description:
     """How the results of a kind of job are told: what is wrong with one, in sentences, what its key is, and the totals
-    (`done`, `skipped`, `refused`, `rows_left_out`, `held`, `figures` with their labels)."""
+    (`done`, `skipped`, `refused`, `rows_left_out`, `held`, `figures` with their labels, and `words`: how `done`, in a
+    rehearsal `would`, and `refused` are called)."""
 
     describe: Callable[[JobResult], list[str]]
     key: Any

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -25,6 +26,51 @@ _FITTING = {
 }
 
 
+class _SeenRulesForm(forms.Form):
+    """Carries the contents of the draft that the person looked at."""
+
+    seen_version = forms.CharField(widget=forms.HiddenInput, required=False)
+
+
+class DraftForm(forms.ModelForm):
+    """A draft with its rules, which several people may have open: who would save over what somebody else changed
+    meanwhile is refused once, told which rows that are, and finds all that they typed still there. Saving again is
+    their decision. Carries the contents that the person looked at as the hidden field `seen_version`, which the pages
+    name.
+    """
+
+    sets: ClassVar[RuleSets[Any]]
+
+    seen_version = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is None:
+            self.fields.pop("seen_version", None)
+        elif "seen_version" in self.fields:
+            self.initial["seen_version"] = self.sets.written(self.instance.pk)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuses what was typed over changes that nobody looked at."""
+        data = super().clean() or self.cleaned_data
+        if "seen_version" not in self.fields:
+            return data
+        seen, key = data.pop("seen_version", ""), self.instance.pk
+        # Whoever else saves this draft waits here until this one is saved.
+        self.sets.versions._default_manager.select_for_update(no_key=True, of=("self",)).filter(pk=key).first()
+        if changed := self.sets.changed_since(key, seen):
+            sent: Any = self.data
+            sent = sent.copy()
+            sent[self.add_prefix("seen_version")] = self.sets.written(key)
+            self.data = sent
+            text = _(
+                "Somebody else changed this draft meanwhile: %(rows)s. What you typed is kept: save again to put it in"
+                " place, or open the draft anew to see what it says now."
+            )
+            self.add_error("name", text % {"rows": _(", ").join(changed)})
+        return data
+
+
 @dataclass(frozen=True, slots=True)
 class _Doing:
     """What the buttons do to versions of these rules."""
@@ -37,8 +83,8 @@ class _Doing:
         messages.success(request, _("A draft with the same rules was made."))
         return redirect(self.page, draft.pk)
 
-    def activate(self, request: HttpRequest, set_id: int, _data: dict[str, Any]) -> str:
-        self.sets.activate(set_id, by=staff_actor_name(request))
+    def activate(self, request: HttpRequest, set_id: int, data: dict[str, Any]) -> str:
+        self.sets.activate(set_id, by=staff_actor_name(request), seen=data["seen_version"] or None)
         return _("The rules are switched on. What is decided from now on follows them.")
 
     def go_back(self, request: HttpRequest, set_id: int, _data: dict[str, Any]) -> HttpResponse:
@@ -59,7 +105,16 @@ def actions(sets: RuleSets[Any], rehearse: RowAction) -> tuple[RowAction, ...]:
     add = f"{meta.app_label}.add_{meta.model_name}"
     return (
         rehearse,
-        RowAction("activate", right, gettext_lazy("Switch on"), do.activate, tone="primary", icon="toggle_on"),
+        RowAction(
+            "activate",
+            right,
+            gettext_lazy("Switch on"),
+            do.activate,
+            form=_SeenRulesForm,
+            tone="primary",
+            icon="toggle_on",
+            initial=lambda row: {"seen_version": sets.written(row.pk)},
+        ),
         RowAction("copy", add, gettext_lazy("Make a draft of it"), do.copy, icon="content_copy"),
         RowAction("go_back", right, gettext_lazy("Go back to it"), do.go_back, icon="undo"),
         RowAction(

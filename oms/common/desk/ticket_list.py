@@ -16,8 +16,10 @@ from unfold.contrib.filters.admin import DropdownFilter
 from oms.common import tickets
 from oms.common.models import Team, Ticket, TicketEvent, TicketState
 
-# Of open tickets no more are counted: the tabs then say "at least so many".
-MOST_COUNTED = 10_000
+# Of open tickets no more are counted, the most urgent ones: the tabs then say "at least so many".
+MOST_COUNTED = 3_000
+# SQL: a ticket that is not put off.
+_AWAKE = "(snoozed_until IS NULL OR snoozed_until <= now())"
 OVERDUE, SNOOZED, CLOSED = "overdue", "snoozed", "closed"
 MINE, NOBODYS = "mine", "nobody"
 
@@ -183,11 +185,14 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT count(*) FILTER (WHERE awake), count(*) FILTER (WHERE awake AND owner_id = %(user)s),
+            SELECT count(*) FILTER (WHERE awake),
+                -- One's own are few, and may all be less urgent than those that are counted.
+                (SELECT count(*) FROM common_ticket
+                 WHERE state = '{TicketState.OPEN}' AND NOT is_test AND owner_id = %(user)s AND {_AWAKE}),
                 count(*) FILTER (WHERE awake AND owner_id IS NULL), count(*) FILTER (WHERE awake AND due_at < now()),
                 count(*) FILTER (WHERE NOT awake), count(*)
             FROM (
-                SELECT owner_id, due_at, snoozed_until IS NULL OR snoozed_until <= now() AS awake FROM common_ticket
+                SELECT owner_id, due_at, {_AWAKE} AS awake FROM common_ticket
                 WHERE state = '{TicketState.OPEN}' AND NOT is_test ORDER BY due_at, id LIMIT {MOST_COUNTED}
             ) AS t
             """,
@@ -211,7 +216,7 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
                 "title": title,
                 "query": "?" + "&".join(f"{key}={value}" for key, value in parameters.items()),
                 "is_active": chosen == parameters,
-                "count": "" if count is None else f"{count}{more}",
+                "count": "" if count is None else f"{count}{'' if parameters == {'owner': MINE} else more}",
                 "is_empty": not count,
             }
         )

@@ -3,14 +3,15 @@
 from typing import Any
 
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from oms.common.door.api import LineField
 from orders.api.serializers.changing import UnitsSerializer
 from orders.changing.merging import MOST
 from orders.models import GiftGrant, OrderLink
-from orders.models.order_link import ReissueReason
+from orders.models.gift_rule import GiftStanding
+from orders.models.order_link import BY_PEOPLE
 
 REISSUE = {
     "order": "1364935748662595",
@@ -27,6 +28,10 @@ GIFT = {
     "sku": "P000777",
     "quantity": 1,
     "why": {"units": 2, "amount": "218.00", "times": 1},
+    "standing": "along",
+    "after_days": None,
+    "order": "",
+    "dropped": "",
     "granted_at": "2026-01-05T10:00:00+08:00",
 }
 
@@ -57,7 +62,7 @@ class ReissueRequestSerializer(serializers.Serializer):
     """Which units are sent again, and why."""
 
     lines = UnitsSerializer(many=True, allow_empty=False)
-    reason = serializers.ChoiceField(ReissueReason.choices)
+    reason = serializers.ChoiceField([(reason.value, reason.label) for reason in BY_PEOPLE])
     note = LineField(max_length=200, required=False, default="", allow_blank=True, help_text="Needed for `other`.")
 
 
@@ -66,10 +71,25 @@ class GiftGrantSerializer(serializers.ModelSerializer):
     """What a rule gave along with an order, and by which figures."""
 
     rule = serializers.CharField(source="rule.name")
-    position = serializers.IntegerField(source="line.position", help_text="The order's line.")
-    sku = serializers.CharField(source="line.sku.code")
+    position = serializers.SerializerMethodField(help_text="The order's line; null where it follows by another order.")
+    sku = serializers.CharField(source="sku_code")
     quantity = serializers.IntegerField(source="units")
     why = serializers.JSONField(help_text="What the rule counted, and how often it gave.")
+
+    standing = serializers.ChoiceField(
+        GiftStanding.choices, help_text="`promised`: it follows `after_days` days later."
+    )
+    order = serializers.SerializerMethodField(help_text="The order that sends it afterwards; empty: none does yet.")
+
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_position(self, grant: GiftGrant) -> int | None:
+        """The line of the order that earned it."""
+        return grant.line.position if grant.line and grant.after_days is None else None
+
+    @extend_schema_field(serializers.CharField())
+    def get_order(self, grant: GiftGrant) -> str:
+        """The number of the order that sends it afterwards."""
+        return grant.line.order.number if grant.line and grant.after_days is not None else ""
 
     class Meta:
         model = GiftGrant

@@ -198,7 +198,9 @@ class OrderSummarySerializer(TermsFields, serializers.ModelSerializer):
         flat = ["buyer_reference", "buyer_name", "buyer_phone", "open_holds"]
         flat += ["collected_at", "collected_amount", "collected_transaction", "collected_provider"]
         shown = (*sorted(own), *flat, *RECIPIENT, "channel__code", *COLUMNS, *also)
-        return orders.select_related("channel", "region", "terms", *(["invoice_request"] if also else [])).only(*shown)
+        return orders.select_related(
+            "channel", "region", "terms__warehouse", *(["invoice_request"] if also else [])
+        ).only(*shown)
 
     def get_url(self, order: Order) -> str:
         """The address of the order."""

@@ -16,7 +16,16 @@ RECIPIENT = (
 )
 _PART = (
     *("order_id", "number", "version", "merchant__code", "state", "storage_class", "payment_method"),
-    *("warehouse__code", "shortage", "total_quantity", *SHARES, "created_at", "allocated_at", "released_at"),
+    *(
+        "warehouse__code",
+        "wished_warehouse__code",
+        "shortage",
+        "total_quantity",
+        *SHARES,
+        "created_at",
+        "allocated_at",
+        "released_at",
+    ),
     *("packed_at", "shipped_at", "delivered_at", "completed_at", "cancelled_at", "ship_not_before"),
 )
 
@@ -58,6 +67,12 @@ class SubOrderPartSerializer(serializers.ModelSerializer):
 
     merchant = serializers.CharField(source="merchant.code", help_text="Who fulfils it.")
     warehouse = serializers.CharField(source="warehouse.code", default=None, allow_null=True)
+    wished_warehouse = serializers.CharField(
+        source="wished_warehouse.code",
+        default=None,
+        allow_null=True,
+        help_text="The warehouse that is to send it and does not have it yet.",
+    )
     shortage = serializers.DictField(
         child=serializers.IntegerField(), allow_null=True, help_text="Units that are short, by SKU."
     )
@@ -68,7 +83,7 @@ class SubOrderPartSerializer(serializers.ModelSerializer):
         model = SubOrder
         fields = [
             *("number", "version", "merchant", "state", "storage_class", "payment_method", "warehouse", "shortage"),
-            "ship_not_before",
+            *("wished_warehouse", "ship_not_before"),
             *("total_quantity", *SHARES),
             *("created_at", "allocated_at", "released_at", "packed_at", "shipped_at", "delivered_at"),
             *("completed_at", "cancelled_at", "lines"),
@@ -82,7 +97,7 @@ class SubOrderPartSerializer(serializers.ModelSerializer):
             *("order_line__external_id", "order_line__is_gift"),
         )
         return (
-            sub_orders.select_related("merchant", "warehouse")
+            sub_orders.select_related("merchant", "warehouse", "wished_warehouse")
             .only(*_PART)
             .prefetch_related(Prefetch("lines", lines.order_by("order_line__position")))
         )
@@ -104,7 +119,9 @@ class SubOrderSerializer(SubOrderPartSerializer):
         """The query with all that is shown, in two statements."""
         recipient = [f"order__{name}" for name in (*RECIPIENT, "promise")]
         prepared = SubOrderPartSerializer.prepare(sub_orders)
-        return prepared.select_related("merchant", "warehouse", "order__region").only(*_PART, *recipient)
+        return prepared.select_related("merchant", "warehouse", "wished_warehouse", "order__region").only(
+            *_PART, *recipient
+        )
 
     def get_url(self, sub_order: SubOrder) -> str:
         """The address of the sub-order."""

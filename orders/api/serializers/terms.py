@@ -19,6 +19,7 @@ DEADLINES = ("ship_by", "collect_by", "sign_by")
 # What is read for each row.
 COLUMNS = (
     *(f"terms__{name}" for name in (*MOMENTS, "carrier", "carrier_class", "carrier_unmet")),
+    "terms__warehouse__code",
     *("terms__receiver_token", "terms__seller_memo", "terms__flag", "terms__metadata"),
 )
 WISH = {"kind": "ordinary", "title_type": "company", "title": "示例科技有限公司", "tax_number": "91110000600037341L"}
@@ -60,7 +61,8 @@ class TermsFields(serializers.Serializer):
     """The fields of wishes and terms, for the serializers of orders; NAMES are theirs."""
 
     NAMES = (
-        *("ship_not_before", "carrier", "carrier_class", "carrier_unmet", "delivery_from", "delivery_until"),
+        *("ship_not_before", "carrier", "carrier_class", "carrier_unmet", "warehouse", "delivery_from"),
+        "delivery_until",
         *(*DEADLINES, "late", "has_receiver_token", "seller_memo", "flag", "metadata"),
     )
 
@@ -73,6 +75,9 @@ class TermsFields(serializers.Serializer):
     )
     carrier_unmet = serializers.ChoiceField(
         UnmetWish.choices, source="terms.carrier_unmet", default="", allow_blank=True, help_text=_CARRIER_UNMET
+    )
+    warehouse = serializers.CharField(
+        source="terms.warehouse.code", default="", help_text="Code of the warehouse that is wished for; empty: none."
     )
     delivery_from = serializers.DateTimeField(source="terms.delivery_from", default=None, allow_null=True)
     delivery_until = serializers.DateTimeField(source="terms.delivery_until", default=None, allow_null=True)
@@ -120,7 +125,7 @@ def invoice_of(order: Order) -> dict[str, str] | None:
 
 _PLAIN: dict[str, Any] = {
     **dict.fromkeys(TermsFields.NAMES),
-    **dict.fromkeys(("carrier", "carrier_class", "carrier_unmet", "seller_memo"), ""),
+    **dict.fromkeys(("carrier", "carrier_class", "carrier_unmet", "warehouse", "seller_memo"), ""),
     "late": [],
     "has_receiver_token": False,
     "flag": 0,

@@ -243,6 +243,9 @@ KIND = importing.register(
                 "less": gettext_lazy("yuan less"),
             },
             previews_reference=True,
+            would=gettext_lazy("Would be changed"),
+            done=gettext_lazy("Changed"),
+            refused=gettext_lazy("Not changed"),
         ),
     )
 )

@@ -66,7 +66,8 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A typed condition. `sentence` says it with the parameters in their places; without one, title and parameters."""
+    """A typed condition. `sentence` says it with the parameters in their places, what it does not name behind; without
+    one, title and parameters."""
 
     code: str
     title: Any
@@ -79,7 +80,10 @@ class Kind:
         """The condition with its parameters, in the active language."""
         given = {param.name: params.shown(param, values[param.name]) for param in self.params if values[param.name]}
         if self.sentence is not None:
-            return str(self.sentence) % {**{param.name: "0" for param in self.params}, **given}
+            sentence = str(self.sentence)
+            rest = [text for name, text in given.items() if f"%({name})s" not in sentence]
+            said = sentence % {**{param.name: "0" for param in self.params}, **given}
+            return _("%(title)s: %(values)s") % {"title": said, "values": _("; ").join(rest)} if rest else said
         text = _("; ").join(given.values())
         return _("%(title)s: %(values)s") % {"title": self.title, "values": text} if text else str(self.title)
 

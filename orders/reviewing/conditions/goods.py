@@ -73,6 +73,7 @@ GOODS = (
             Param("units", "number", gettext_lazy("units at most"), default=100),
             Param("skus", "codes", gettext_lazy("SKU codes (empty: any)"), of="sku", is_optional=True),
         ),
+        gettext_lazy("it has more than %(units)s units of a SKU"),
     ),
     Kind(
         "has_sku",

@@ -24,6 +24,7 @@ _MOST_OF_A_WAYBILL = 40
 class Cainiao:
     """See `logistics.carriers.adapters`."""
 
+    wants_sender_phone = True
     takes_tokens = True
 
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
@@ -83,6 +84,8 @@ class Cainiao:
 
 def _cannot(about: Contents, mine: Setup) -> str:
     """Why Cainiao cannot be asked at all."""
+    if not about.sender.phone:
+        return OwnRefusal.NO_SENDER_PHONE.value
     if about.cod_yuan and not mine.options.cod_service:
         return OwnRefusal.NO_COD_SERVICE.value
     if about.has_others:

@@ -36,6 +36,8 @@ _MOST_OF_A_WAYBILL = 40
 class Jdl:
     """See `logistics.carriers.adapters`."""
 
+    wants_sender_phone = True
+
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
         """Ask for waybills, and for couriers where the connection says so, one by one. Raises NotSetUp."""
         mine = setup.of(link)
@@ -119,6 +121,8 @@ class Jdl:
 
 def _cannot(about: Contents, mine: Setup) -> str:
     """Why JD cannot be asked at all."""
+    if not about.sender.phone:
+        return OwnRefusal.NO_SENDER_PHONE.value
     if about.cod_yuan and not mine.options.cod_product:
         return OwnRefusal.NO_COD_SERVICE.value
     if about.has_others:

@@ -48,6 +48,8 @@ _MOST_OF_A_WAYBILL = 40
 class Kdniao:
     """See `logistics.carriers.adapters`: all that a protocol may have but interception."""
 
+    wants_sender_phone = True
+
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
         """Ask for waybills, or for couriers where the connection says so, one by one. Raises NotSetUp."""
         mine = setup.of(link)
@@ -56,11 +58,14 @@ class Kdniao:
         comes = by == "1801" or mine.options.notifies_courier
 
         def book(parcel: Parcel) -> Answer:
-            if goods[parcel.reference].has_others:
+            about = goods[parcel.reference]
+            if not about.sender.phone:
+                return Answer(taken=False, reason=OwnRefusal.NO_SENDER_PHONE.value)
+            if about.has_others:
                 return Answer(taken=False, reason=OwnRefusal.COD_IN_PARCELS.value)
             pick_up = bodies.next_pick_up(mine, timezone.now()) if comes else None
             carrier = theirs.get(parcel.carrier, parcel.carrier)
-            body = bodies.order(parcel, goods[parcel.reference], carrier, mine, pick_up)
+            body = bodies.order(parcel, about, carrier, mine, pick_up)
             return _booked(wire.ask(link, mine, by, body), parcel, carrier, mine, pick_up)
 
         return one_by_one([parcel for parcel in parcels if parcel.reference in goods], book)

@@ -44,6 +44,8 @@ _MOST_OF_A_WAYBILL = 40
 class Sf:
     """See `logistics.carriers.adapters`."""
 
+    wants_sender_phone = True
+
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
         """Ask for waybills, and for couriers where the connection says so, one by one. Raises NotSetUp."""
         mine = setup.of(link)
@@ -123,6 +125,8 @@ class Sf:
 
 def _cannot(about: Contents, mine: Setup) -> str:
     """Why SF cannot be asked at all."""
+    if not about.sender.phone:
+        return OwnRefusal.NO_SENDER_PHONE.value
     if about.cod_yuan and not (mine.options.cod_card or mine.monthly_card):
         return OwnRefusal.NO_COD_CARD.value
     if about.has_others:

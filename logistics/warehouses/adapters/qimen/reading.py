@@ -7,11 +7,11 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from xml.etree.ElementTree import Element, tostring
 
+from inventory.models.serials import MOST_OF_A_SERIAL
 from logistics.warehouses.notices import MOST_SERIALS
 from oms.common.work.protocols import Unreadable
 from oms.common.work.xml import text_of
 from oms.common.zones import CHINA
-from orders.models.returned_serial import MOST_OF_A_SERIAL
 
 MOST_UNITS = 1_000_000
 
