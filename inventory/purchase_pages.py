@@ -104,7 +104,7 @@ class PurchaseOrderForm(forms.ModelForm):
         for name, error in wrong_days.items():
             self.add_error(name, str(error.detail))
         if merchant and warehouse and rows and (wrong := purchasing.problems(merchant, rows, warehouse)):
-            self.add_error("rows", typed_rows.told(wrong))
+            self.add_error("rows", typed_rows.told(wrong, self.data[self.add_prefix("rows")]))
         return given
 
 
@@ -153,7 +153,7 @@ def _receive(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
             note=data["note"],
         )
     except WrongFields as wrong:
-        raise OmsError(typed_rows.told(wrong.errors)) from wrong
+        raise OmsError(typed_rows.told(wrong.errors, data["rows"])) from wrong
     units = receipt.lines.aggregate(units=Sum("quantity"))["units"]
     text = ngettext(
         "%(units)d unit was booked as %(reference)s.", "%(units)d units were booked as %(reference)s.", units
@@ -296,7 +296,7 @@ class ReceiptForm(forms.ModelForm):
         given = super().clean() or self.cleaned_data
         warehouse, merchant, rows = (given.get(name) for name in ("warehouse", "merchant", "rows"))
         if warehouse and merchant and rows and (wrong := purchase_arrivals.wrong_goods(merchant, rows, warehouse)):
-            self.add_error("rows", typed_rows.told(wrong))
+            self.add_error("rows", typed_rows.told(wrong, self.data[self.add_prefix("rows")]))
         return given
 
 

@@ -101,7 +101,7 @@ class TransferForm(forms.ModelForm):
             given["lines"] = _moved(merchant, source, target, rows)
             transferring.check_reference(given.get("reference", ""), source, target, given["lines"])
         except WrongFields as wrong:
-            self.add_error("rows", typed_rows.told(wrong.errors))
+            self.add_error("rows", typed_rows.told(wrong.errors, self.data[self.add_prefix("rows")]))
         except OmsError as refusal:
             self.add_error("reference", str(refusal))
         return given
@@ -204,6 +204,7 @@ def _receive(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> st
         transfer_arrivals.receive,
         transfer_id,
         typed_rows.rows_of(data["rows"], typed_rows.unloaded),
+        text=data["rows"],
         reference=data["reference"],
         actor=staff_actor_name(request),
         note=data["note"],
@@ -216,12 +217,12 @@ def _receive(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> st
     return text % {"units": units, "reference": receipt.reference}
 
 
-def _told(do: Any, *args: Any, **kwargs: Any) -> Any:
-    """What the service answers; what is wrong with rows is told by their numbers."""
+def _told(do: Any, *args: Any, text: str = "", **kwargs: Any) -> Any:
+    """What the service answers; what is wrong with rows is told by their numbers in the text."""
     try:
         return do(*args, **kwargs)
     except WrongFields as wrong:
-        raise OmsError(typed_rows.told(wrong.errors)) from wrong
+        raise OmsError(typed_rows.told(wrong.errors, text)) from wrong
 
 
 def _close(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> str:

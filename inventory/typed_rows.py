@@ -74,12 +74,19 @@ def row_text(number: int, detail: str) -> str:
     return _("Row %(row)d: %(detail)s") % {"row": number, "detail": detail}
 
 
-def told(errors: Iterable[FieldError]) -> str:
-    """What services found wrong with rows, by their numbers from 1."""
-    return " ".join(
-        row_text(int(place[1]) + 1, error.detail) if (place := error.attr.split("."))[1:] else error.detail
-        for error in errors
-    )
+def told(errors: Iterable[FieldError], text: str = "") -> str:
+    """What services found wrong with rows, by the numbers of their lines in the text that they were read from, or where
+    there is none by their places from 1."""
+    numbers = [number for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+    def said(error: FieldError) -> str:
+        place = error.attr.split(".")
+        if len(place) == 1:
+            return error.detail
+        row = int(place[1])
+        return row_text(numbers[row] if numbers else row + 1, error.detail)
+
+    return " ".join(map(said, errors))
 
 
 def units(text: str) -> int:
@@ -112,7 +119,10 @@ def unloaded(cells: Sequence[str]) -> Unloaded:
     qualities = {str(label): value for value, label in Quality.choices} | {value: value for value in Quality.values}
     quality, lot, best_before = (*cells[2:5], "", "", "")[:3]
     if quality and quality not in qualities:
-        raise WrongRow(_("There is no such quality."))
+        known = ", ".join(str(label) for label in Quality.labels)
+        raise WrongRow(
+            _("There is no quality “%(text)s”. Known ones: %(known)s.") % {"text": quality[:40], "known": known}
+        )
     if len(lot) > MOST_OF_A_LOT:
         raise WrongRow(_("A batch has at most %(most)d characters.") % {"most": MOST_OF_A_LOT})
     found = qualities[quality] if quality else Quality.GOOD.value

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from oms.common.errors import ChangedMeanwhile
@@ -64,3 +64,8 @@ def lock_orders_of(rows: QuerySet[Any]) -> None:
     require_transaction("lock_orders_of")
     orders = Order.objects.filter(pk__in=rows.order_by().values("order")).order_by("pk")
     list(orders.select_for_update(no_key=True, of=("self",)).values_list("pk"))
+
+
+def mark_changed(order_id: int) -> None:
+    """Let a locked order count as changed where something beside it was: who looked at it before must look again."""
+    Order.objects.filter(pk=order_id).update(remark=F("remark"))

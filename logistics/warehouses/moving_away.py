@@ -8,7 +8,6 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from inventory.models import SourcingRuleSet
@@ -23,8 +22,8 @@ from orders import actors, isolating, kinds
 from orders.actors import Actor
 from orders.fulfilling import moving
 from orders.fulfilling.moving import CannotMove
-from orders.locking import lock_order, lock_sub_orders
-from orders.models import Order, PromiseOutcome, SubOrder, SubOrderState
+from orders.locking import lock_order, lock_sub_orders, mark_changed
+from orders.models import PromiseOutcome, SubOrder, SubOrderState
 from orders.telling import timeline
 
 NAME = "move_late"
@@ -50,7 +49,7 @@ def move(sub_order_id: int, *, to: int | None = None, actor: Actor, version: int
         moving.check_target(part, to)
     _take_away(part, to, actor)
     # Where its parts lie is what was looked at: a second press of the same button would take it away once more.
-    Order.objects.filter(pk=order_id).update(remark=F("remark"))
+    mark_changed(order_id)
     return SubOrder.objects.get(pk=sub_order_id)
 
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from oms.common.desk.acting import VersionForm
 from orders.admin.actions import posted
 from orders.admin.gifts import told_of
 from orders.admin.merging import units_typed
@@ -21,7 +22,7 @@ RIGHT = "orders.reissue_order"
 _REASONS = [(reason.value, reason.label) for reason in BY_PEOPLE]
 
 
-class ReissueForm(forms.Form):
+class ReissueForm(VersionForm):
     """Asks why, and who bears it; the units of each line are read by their own names."""
 
     reason = forms.ChoiceField(label=gettext_lazy("Reason"), choices=_REASONS)
@@ -39,6 +40,7 @@ def reissue_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> s
         data["bearer"],
         note=data["note"],
         actor=staff_actor(request),
+        version=data["version"],
     )
     return _("Order %(number)s sends them again.") % {"number": new.number}
 

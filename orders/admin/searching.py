@@ -12,7 +12,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from inventory.models import Sku
+from inventory.models import UNKNOWN_GOODS, Sku
 from oms.common import phones, tickets
 from oms.common.desk.lists import united
 from oms.common.numbering import is_order_number
@@ -157,6 +157,13 @@ def _of_product(text: str) -> QuerySet[Any]:
     return OrderLine.objects.filter(sku__in=skus).order_by("-id").values("order_id")[:CAP]
 
 
+def _of_unknown_product(text: str) -> QuerySet[Any]:
+    # What nobody has matched with an SKU yet is called as its channel calls it.
+    unknown = Sku._base_manager.filter(code=UNKNOWN_GOODS).order_by().values("id")
+    lines = OrderLine.objects.filter(sku__in=unknown, name__icontains=text)
+    return lines.order_by("-id").values("order_id")[:CAP]
+
+
 def _names_an_address(text: str) -> bool:
     # Fewer characters stand in many thousands of addresses.
     return 3 <= len(text) <= 100 and any(char.isalpha() for char in text) and bool(address_words.wanted_pairs(text))
@@ -185,5 +192,6 @@ _OWN = (
     Lookup(_is_name, _of_buyers_name, gettext_lazy("buyer"), is_loose=True),
     Lookup(short_text, _of_buyer, gettext_lazy("buyer"), is_loose=True),
     Lookup(_is_name, _of_product, gettext_lazy("product"), is_loose=True),
+    Lookup(_is_name, _of_unknown_product, gettext_lazy("product"), is_loose=True),
     Lookup(_names_an_address, _of_address, gettext_lazy("address"), is_loose=True),
 )

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 
 from django.db import transaction
-from django.db.models import F
 
 from oms.common.errors import WrongFields
 from orders import kinds
 from orders.actors import Actor
 from orders.intake.refusals import Refusals
 from orders.intake.terms import check_flag, check_memo, check_metadata
-from orders.locking import lock_order
+from orders.locking import lock_order, mark_changed
 from orders.models import Order, OrderTerms
 from orders.models.terms import Flag
 from orders.telling import timeline
@@ -46,7 +45,7 @@ def mark(
         return order
     OrderTerms.objects.update_or_create(order=order, defaults={"seller_memo": memo, "flag": colour, "metadata": kept})
     # What is beside the order is a part of it: who read it before must read it again.
-    Order.objects.filter(pk=order_id).update(remark=F("remark"))
+    mark_changed(order_id)
     if is_marked:
         changes = {"seller_memo": (terms.seller_memo, memo)} if memo != terms.seller_memo else {}
         timeline.record(order_id, kinds.MARKED, actor, changes=changes, flag=Flag(colour).name.lower())

@@ -19,7 +19,7 @@ from orders.actors import Actor
 from orders.changing import followers, kinds
 from orders.intake.bodies import LineBody
 from orders.intake.placing import Placed, Refused
-from orders.locking import lock_order
+from orders.locking import lock_order, mark_changed
 from orders.models import Order, OrderLine, OrderLink, OrderState, SubOrderLine
 from orders.models.order_link import BY_PEOPLE, CostBearer, LinkKind, ReissueReason
 from orders.models.sub_order import LEFT_WAREHOUSE
@@ -46,12 +46,19 @@ def units_left(order_id: int) -> dict[int, int]:
 
 @transaction.atomic
 def reissue(
-    order_id: int, units: Mapping[int, int], reason: str, bearer: str, *, note: str = "", actor: Actor
+    order_id: int,
+    units: Mapping[int, int],
+    reason: str,
+    bearer: str,
+    *,
+    note: str = "",
+    actor: Actor,
+    version: int | None = None,
 ) -> Order:
     """Send units of the order's lines (by position) again, to its recipient and for nothing; returns the new order.
 
-    `reason` is one of BY_PEOPLE, `bearer` a CostBearer. Raises CannotReissue, Order.DoesNotExist, OmsError for a reason
-    or bearer that there is not.
+    `reason` is one of BY_PEOPLE, `bearer` a CostBearer. Raises CannotReissue, ChangedMeanwhile, Order.DoesNotExist,
+    OmsError for a reason or bearer that there is not.
     """
     if reason not in BY_PEOPLE:
         raise OmsError(_("Choose a reason."), attr="reason")
@@ -60,7 +67,7 @@ def reissue(
     note = note.strip()[:200]
     if reason == ReissueReason.OTHER and not note:
         raise OmsError(_("Say in the note what the reason is."), attr="note")
-    lock_order(order_id)
+    lock_order(order_id, version=version)
     order = Order.objects.select_related("channel__merchant").get(pk=order_id)
     wanted = _checked(order, units)
     outcome = followers.place(
@@ -82,6 +89,7 @@ def reissue(
     told: dict[str, Any] = {"units": _by_sku(order, wanted), "reason": reason, "bearer": bearer, "note": note}
     timeline.record(order_id, kinds.REISSUED, actor, number=outcome.number, **told)
     timeline.record(outcome.id, kinds.FOLLOWS, actor, number=order.number, reason=reason, bearer=bearer, note=note)
+    mark_changed(order_id)
     return Order.objects.get(pk=outcome.id)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from inventory.models import Warehouse
@@ -11,7 +11,7 @@ from oms.common.errors import OmsError
 from orders import kinds
 from orders.actors import Actor
 from orders.intake.terms import known_carriers
-from orders.locking import lock_order
+from orders.locking import lock_order, mark_changed
 from orders.models import Order, OrderTerms
 from orders.models.order import BEFORE_SPLIT
 from orders.telling import timeline
@@ -39,7 +39,7 @@ def wish_for_carrier(order_id: int, carrier: str, *, actor: Actor, version: int 
     given = {"carrier": carrier, "carrier_unmet": "", **({"carrier_class": ""} if carrier else {})}
     OrderTerms.objects.update_or_create(order=order, defaults=given)
     # What is beside the order is a part of it: who read it before must read it again.
-    Order.objects.filter(pk=order_id).update(remark=F("remark"))
+    mark_changed(order_id)
     timeline.record(order_id, kinds.CARRIER_WISHED, actor, carrier=carrier, before=before)
     return Order.objects.get(pk=order_id)
 
@@ -65,6 +65,6 @@ def wish_for_warehouse(order_id: int, warehouse: str, *, actor: Actor, version: 
     if warehouse and chosen is None:
         raise OmsError(_("There is no warehouse %(code)s in use for it.") % {"code": warehouse}, attr="warehouse")
     OrderTerms.objects.update_or_create(order=order, defaults={"warehouse": chosen})
-    Order.objects.filter(pk=order_id).update(remark=F("remark"))
+    mark_changed(order_id)
     timeline.record(order_id, kinds.WAREHOUSE_WISHED, actor, warehouse=warehouse, before=before)
     return Order.objects.get(pk=order_id)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -26,7 +25,7 @@ from orders.fulfilling.parting_off import part_off
 from orders.fulfilling.parts import read_sources
 from orders.fulfilling.plans import Plan
 from orders.intake.terms import carriers_in_use
-from orders.locking import lock_order, lock_sub_orders
+from orders.locking import lock_order, lock_sub_orders, mark_changed
 from orders.models import Order, SubOrder, SubOrderLine, SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE
 
@@ -105,7 +104,7 @@ def divide(sub_order_id: int, units: Mapping[int, int], *, actor: Actor, version
     new_id = part_off(sub_order_id, wanted, state=state, actor=actor, why=BY_HAND)
     SubOrder.objects.filter(pk__in=[sub_order_id, new_id]).update(goes_alone=True)
     # Its parts are what was looked at: a second press of the same button would split once more.
-    Order.objects.filter(pk=order_id).update(remark=F("remark"))
+    mark_changed(order_id)
     nudging.nudge("allocate", "release")
     return SubOrder.objects.get(pk=new_id)
 

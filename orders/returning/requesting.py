@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from orders.actors import Actor, job
-from orders.locking import lock_order
+from orders.changing import charging
+from orders.locking import lock_order, mark_changed
 from orders.models import (
     ActorKind,
     MoneyState,
@@ -66,7 +67,7 @@ def request(
     reason = _reason(wanted.reason)
     order = lock_order(order_id, version=version)
     lines = _lines(order_id, wanted.units)
-    _check_amount(wanted)
+    _check_amount(order_id, wanted)
     if wanted.goods and wanted.kind != ReturnKind.EXCHANGE:
         raise OmsError(_("New goods are sent only for an exchange."), attr="goods")
     part = lines[0].sub_order
@@ -113,6 +114,8 @@ def request(
     if row.kind == ReturnKind.EXCHANGE:
         exchanging.keep_wish(row, wanted.goods)
     locking.save(row, kinds.REQUESTED, actor, wanted=row.kind, reason=reason.code)
+    # A second press of the same button would ask for one more.
+    mark_changed(order_id)
     if terms.approves_at_once and not outside:
         return deciding.approve(row.pk, actor=job(deadlines.NAME))
     return row
@@ -169,7 +172,7 @@ def _lines(order_id: int, units: Mapping[int, int]) -> list[SubOrderLine]:
     return lines
 
 
-def _check_amount(wanted: Wanted) -> None:
+def _check_amount(order_id: int, wanted: Wanted) -> None:
     amount = wanted.agreed_amount
     if amount is None:
         return
@@ -177,3 +180,6 @@ def _check_amount(wanted: Wanted) -> None:
         raise OmsError(_("An amount is agreed only where no goods come back."), attr="agreed_amount")
     if amount <= 0 or amount != round(amount, 2):
         raise OmsError(_("Give a positive amount with at most two places."), attr="agreed_amount")
+    left = charging.owed(order_id)
+    if amount > left:
+        raise OmsError(_("Only %(left)s yuan are still owed for this order.") % {"left": left}, attr="agreed_amount")

@@ -101,15 +101,24 @@ class _ScanForm(forms.Form):
 def _count_rows(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:
     text = data["rows"]
     if data["file"]:
-        table = tables.read_upload(data["file"])
-        text += "".join(f"\n{cells[0]}\t{cells[1]}" for _number, cells in table.rows if len(cells) > 1)
+        lines = _lines_of(tables.read_upload(data["file"]))
+        text = "\n".join([text, *lines] if text.strip() else lines)
     rows = [Counted(*row) for row in typed_rows.rows_of(text, typed_rows.code_and_units)]
     wrong = counts.count(count_id, rows)
     if len(wrong) == len(rows):
-        raise OmsError(typed_rows.told(wrong))
+        raise OmsError(typed_rows.told(wrong, text))
     done = len(rows) - len(wrong)
-    text = ngettext("%(count)d line was counted.", "%(count)d lines were counted.", done) % {"count": done}
-    return f"{text} {typed_rows.told(wrong)}".strip()
+    said = ngettext("%(count)d line was counted.", "%(count)d lines were counted.", done) % {"count": done}
+    return f"{said} {typed_rows.told(wrong, text)}".strip()
+
+
+def _lines_of(table: tables.Table) -> list[str]:
+    """The first two cells of each row of a file, at its number in the file; the first row, too, where it is none of
+    names but of a code and units."""
+    rows = dict(table.rows)
+    if len(table.headers) > 1 and table.headers[1].strip().isdecimal():
+        rows[min(rows) - 1] = table.headers
+    return ["\t".join(rows.get(number, [])[:2]) for number in range(1, max(rows) + 1)]
 
 
 def _scan(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:

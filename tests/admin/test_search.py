@@ -13,6 +13,7 @@ from orders.intake import address_words
 from orders.models import AddressWords, Order, SubOrder
 from payments.models import Payment
 from tests import factories, steps
+from tests.matching import shops as matching
 
 LIST = "/admin/orders/order/"
 
@@ -151,6 +152,14 @@ def test_a_part_of_it_finds_the_order_where_nothing_is_called_so(shop: factories
     }
     found = {text: set(find(text).order_ids) for text in meant}
     assert found == meant
+
+
+@pytest.mark.django_db
+def test_goods_that_nobody_has_matched_are_found_by_their_channels_name() -> None:
+    mall = matching.make_shop()
+    line = {"sku": "MALL-1", "name": "Gift box, spring edition", "quantity": 1, "unit_price": "10.00"}
+    unknown = matching.place(mall, line)
+    assert find("gift BOX").order_ids == {unknown.pk}
 
 
 def test_what_is_called_exactly_so_comes_alone(shop: factories.Shop) -> None:

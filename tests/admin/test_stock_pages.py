@@ -27,7 +27,7 @@ from inventory.transferring import Moved
 from oms.common.models import Job
 from oms.common.work import jobs
 from orders.intake import importing
-from orders.stock import sheets
+from orders.stock import counts, sheets
 from tests import factories, steps
 from tests.holding import carts
 
@@ -247,6 +247,26 @@ def test_batches_show_with_their_days_on_the_page_of_their_stock(admin_client, s
 
     assert "B-17" in shown
     assert day.isoformat() in shown
+
+
+def test_what_is_wrong_with_a_line_is_told_by_its_number_though_others_are_blank(admin_client, shop):
+    new = {"merchant": shop.merchant.pk, "warehouse": shop.warehouse.pk, "reference": "G1", "note": ""}
+    page = reverse("admin:inventory_receipt_add")
+    refused = admin_client.post(page, {**new, "rows": f"{shop.sku.code} 1\n\n\nnone 3"}, HTTP_ACCEPT_LANGUAGE="en")
+    assert "Row 4: There is no SKU none." in str(refused.context["adminform"].form.errors["rows"])
+
+
+@pytest.mark.parametrize("names", ["", "code,units\n"])
+def test_no_row_of_a_file_of_counts_is_lost_with_or_without_names_of_columns(admin_client, shop, names):
+    taken = counts.begin(shop.warehouse, actor=steps.STAFF)
+    content = f"{names}{shop.sku.code},7\n\nnone,2\n{shop.other_sku.code},8\n"
+    file = SimpleUploadedFile("counts.csv", content.encode())
+    url = reverse("admin:inventory_stockcount_count_rows", args=[taken.pk])
+
+    page = admin_client.post(url, {"rows": "", "file": file}, follow=True, HTTP_ACCEPT_LANGUAGE="en")
+
+    assert sorted(taken.lines.values_list("counted", flat=True)) == [7, 8]
+    assert f"Row {4 if names else 3}: There is no SKU none." in page.content.decode()
 
 
 def test_staff_see_whose_goods_lie_where_and_export_them_with_their_owner(admin_client, shop):

@@ -11,6 +11,7 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
+from orders import isolating
 from orders.changing import gifts, later_gifts
 from orders.changing.cancelling import cancel_order
 from orders.fulfilling import allocating, completing, splitting
@@ -164,6 +165,16 @@ def test_where_the_gift_is_gone_its_rule_stops_with_a_ticket_and_it_waits_until_
     assert set(sent().values_list("original", flat=True)) == {first.pk, second.pk}
     assert steps.tickets() == []
     assert steps.broken_invariants() == []
+
+
+def test_what_another_worker_sent_after_it_was_found_is_not_sent_again(shop, gift):
+    rule(gift)
+    order = completed(shop)
+    found = [(GiftGrant.objects.get().pk, order.pk)]
+    assert later_gifts.run(10) == 1
+
+    assert isolating.work_on(later_gifts.NAME, found, later_gifts._follow) == 0
+    assert sent().count() == 1
 
 
 def test_a_rule_that_is_off_lets_what_it_promised_wait(shop, gift):

@@ -13,6 +13,7 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from inventory.models import Warehouse
 from logistics.carriers import dispatching, polling, tracking
 from logistics.carriers.adapters.kdniao import envelope, wire
 from logistics.models import Carrier, Polling, ScanWord, Shipment, ShipmentState, TrackingEvent
@@ -164,6 +165,7 @@ def two_parcels(shop: factories.Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     link = Connection(code=world.CODE, kind="carrier", protocol="kdniao", base_url="https://kdniao.example/x")
     link.set_secrets({"ebusiness_id": world.KEYS.business_id, "app_key": world.KEYS.app_key}).save()
     Carrier.objects.create(code="YTO", name="YTO", connection=link)
+    Warehouse.objects.update(contact_phone="13900002222")  # nobody asks kdniao without one
     running: list[Scans] = []
     began = Scans.__init__
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from oms.common.errors import ChangedMeanwhile
 from orders.changing import cancelling, reissuing
 from orders.changing.reissuing import CannotReissue
 from orders.fulfilling import allocating, splitting
@@ -87,3 +88,12 @@ def test_no_gift_comes_along(shop, order):
     again(order)
     factories.run(deciding.run, splitting.run)
     assert not GiftGrant.objects.exists()
+
+
+def test_the_same_button_pressed_twice_sends_again_once(order):
+    seen = Order.objects.get(pk=order.pk).version
+    again(order, 1, version=seen)
+
+    with pytest.raises(ChangedMeanwhile):
+        again(order, 1, version=seen)
+    assert OrderLink.objects.count() == 1

@@ -151,11 +151,18 @@ def test_what_is_downloaded_can_be_uploaded_again(clerk: Client, shop: factories
     if form == "xlsx":
         lines = load_workbook(io.BytesIO(content)).get_sheet_by_index(0).to_python()
         row = next(line for line in lines if shop.sku.code in line)
-        assert row[3:] == [1200, 300, 200, 100, "690001, 690002", "No"]
+        assert row[3:] == [1200, 300, 200, 100, "690001, 690002", "No", "No"]
 
     job = imported(clerk, shop, content)
     assert (job.done, job.failed) == (2, 0)
     assert outcomes() == ["skipped", "skipped"], "nothing of it was changed"
+
+
+def test_a_sheet_says_which_skus_have_serial_numbers(clerk: Client, shop: factories.Shop) -> None:
+    headers = ["商品编码", "序列号管理"]
+    imported(clerk, shop, workbook([shop.sku.code, "是"], [shop.other_sku.code, "或许"], headers=headers))
+    assert outcomes() == ["done", "refused"]
+    assert set(Sku.objects.filter(wants_serials=True)) == {shop.sku}
 
 
 def test_rows_that_change_nothing_cost_nothing(clerk: Client, shop: factories.Shop) -> None:
@@ -192,6 +199,7 @@ def test_only_those_with_the_right_import_skus(shop: factories.Shop) -> None:
         "Height",
         "EAN",
         "Keeps batches",
+        "Has serial numbers",
     ]
     assert importing.suggest(sku_sheets.KIND, english, shop.merchant) == [column.name for column in sku_sheets.COLUMNS]
 

@@ -227,3 +227,13 @@ def test_the_page_offers_only_warehouses_that_keep_goods_of_the_merchant(shop, b
     assert f'<option value="{shop.warehouse.pk}"' in page
     assert f'<option value="{host.pk}"' in page
     assert f'<option value="{foreign.pk}"' not in page
+
+
+def test_the_same_button_pressed_twice_asks_for_one_return(shop, boss):  # noqa: F811
+    order = many(shop, 3)
+    address = reverse("admin:orders_returnrequest_request", args=[order.pk])
+    version = steps.fresh(order).version
+    typed = {"version": version, "kind": "return_and_refund", "reason": "no_reason", f"units_{line_of(order).pk}": "1"}
+    for _press in range(2):
+        boss.post(address, typed)
+    assert ReturnRequest.objects.count() == 1

@@ -164,6 +164,7 @@ def test_what_was_never_delivered_or_is_of_another_order_cannot_come_back(shop):
         ({"reason": "whim"}, "reason"),
         ({"agreed_amount": Decimal(1)}, "agreed_amount"),
         ({"kind": "refund_only", "agreed_amount": Decimal("0.001")}, "agreed_amount"),
+        ({"kind": "refund_only", "agreed_amount": Decimal(9999)}, "agreed_amount"),
     ):
         with pytest.raises(OmsError) as refused:
             ask(order, {1: 1}, **changes)

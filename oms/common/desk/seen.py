@@ -48,15 +48,27 @@ class SeenForm(forms.ModelForm):
             _("%(field)s is now: %(value)s")
             % {"field": capfirst(self.fields[name].label), "value": self.words_of(now, name)}
             for name in self.fields
-            if name in data and hasattr(now, name) and getattr(now, name) != data[name]
+            if name in data and hasattr(now, name) and _value(now, name) != _typed(data[name])
         ]
         self.add_error(self.told_at, [forms.ValidationError(text) for text in said])
         return data
 
     def words_of(self, row: models.Model, name: str) -> str:
         """What the row has in the field, in words."""
-        value = getattr(row, name)
+        value = _value(row, name)
+        if isinstance(value, frozenset):
+            return ", ".join(sorted(map(str, value))) or "–"
         if isinstance(value, bool):
             return _("yes") if value else _("no")
         shown = getattr(row, f"get_{name}_display", None)
         return str(shown() if shown else "–" if value in (None, "", []) else value)
+
+
+def _value(row: models.Model, name: str) -> Any:
+    """What the row has in the field; of several rows that it names, their set."""
+    value = getattr(row, name)
+    return frozenset(value.all()) if isinstance(value, models.Manager) else value
+
+
+def _typed(value: Any) -> Any:
+    return frozenset(value) if isinstance(value, models.QuerySet) else value

@@ -22,7 +22,7 @@ from orders.changing.sets.actions import Action, Add, Adjust, Appointment, Freig
 from orders.changing.sets.beyond import Shown, Wish
 from orders.changing.units import cancel_units
 from orders.fulfilling import dividing
-from orders.locking import lock_sub_orders
+from orders.locking import lock_sub_orders, mark_changed
 from orders.models import Order, OrderCharge, OrderTerms, PaymentMethod, PromiseToMake, SubOrder, SubOrderState
 from orders.models.charge import OF_CHANGES, ChargeCause, ChargeComponent
 from orders.reviewing import deciding
@@ -113,7 +113,7 @@ def _appoint(order_id: int, wanted: Appointment) -> None:
         order_id=order_id, defaults={"delivery_from": wanted.begins, "delivery_until": wanted.ends}
     )
     # What is beside the order is a part of it: who read it before must read it again.
-    Order.objects.filter(pk=order_id).update(remark=F("remark"))
+    mark_changed(order_id)
     parts = SubOrder.objects.filter(order=order_id, state=SubOrderState.ALLOCATED, warehouse__isnull=False)
     PromiseToMake.objects.bulk_create(
         [
