@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from inventory import costing, lots, reserving
@@ -110,8 +110,12 @@ def _cost_in(values: dict[str, Any]) -> tuple[Decimal | None, date | None]:
 def set_barcodes(sku: Sku, codes: Sequence[str]) -> None:
     """These are the SKU's barcodes now. Raises BarcodeTaken where another SKU of the merchant has one of them."""
     wanted = list(dict.fromkeys(codes))
+    kept = set(SkuBarcode.objects.filter(sku=sku).values_list("code", flat=True))
+    if kept == set(wanted):
+        return
     SkuBarcode.objects.filter(sku=sku).exclude(code__in=wanted).delete()
-    Sku.objects.filter(pk=sku.pk).update(changed_at=ClockTime())
+    # What is shown of the SKU changed, which its counter does not see.
+    Sku.objects.filter(pk=sku.pk).update(changed_at=ClockTime(), version=F("version") + 1)
     made = [SkuBarcode(merchant_id=sku.merchant_id, sku=sku, code=code) for code in wanted]
     SkuBarcode.objects.bulk_create(made, ignore_conflicts=True)
     taken = SkuBarcode.objects.filter(merchant_id=sku.merchant_id, code__in=wanted).exclude(sku=sku).first()

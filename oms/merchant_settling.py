@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path, reverse
@@ -112,7 +113,9 @@ class OwnStatements(OwnPages):
         return statement
 
     def workbook_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """The statement as a workbook."""
+        """The statement as a workbook, for whose role sees money."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         return workbook_answer(self._own_or_404(request, row_id))
 
     def dispute_view(self, request: HttpRequest, row_id: int) -> HttpResponse:

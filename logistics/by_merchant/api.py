@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.models import Region, Warehouse
-from logistics.by_merchant import answering, opening, shipping, works
+from logistics.by_merchant import answering, opening, shipping, showing, works
 from logistics.by_merchant.opening import NewWarehouse
 from logistics.by_merchant.reported import Leaving
 from logistics.by_merchant.serializers import (
@@ -150,7 +150,7 @@ class CarriersView(OrderScopedView):
 
     def get_queryset(self) -> QuerySet[Carrier]:
         """What a page of the list is taken from."""
-        return Carrier.objects.all()
+        return showing.carriers_of(self.merchant)
 
     @extend_schema(
         operation_id="list_carriers",

@@ -1,7 +1,8 @@
 """Warehouses that merchants make for themselves: sent from on the merchants' pages and by the API."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import time
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -37,6 +38,21 @@ class NewWarehouse:
     def is_virtual(self) -> bool:
         """Whether nothing that can be touched lies there."""
         return list(self.storage_classes) == [StorageClass.VIRTUAL]
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseChange:
+    """What a merchant may change of its warehouse: what it is called, whom to call, how many units a day it can send
+    (`daily_capacity`, 0: any number), its cut-offs for delivery on the same and the next day (China's time; None: as the
+    service level says), and whether new orders are sent from it."""
+
+    name: str
+    contact_name: str = ""
+    contact_phone: str = ""
+    daily_capacity: int = 0
+    cutoff_same_day: time | None = None
+    cutoff_next_day: time | None = None
+    is_active: bool = True
 
 
 def link() -> Connection:
@@ -82,6 +98,27 @@ def open_warehouse(merchant: Merchant, wanted: NewWarehouse) -> Warehouse:
             raise
         text = _("The code %(code)s is taken.") % {"code": code}
         raise WrongFields([FieldError("code", "duplicate", text)]) from error
+
+
+@transaction.atomic
+def change_warehouse(merchant: Merchant, warehouse_id: int, wanted: WarehouseChange) -> Warehouse:
+    """Change it; what was promised and sent before stays. Raises WrongFields, and DoesNotExist for none of theirs."""
+    warehouse = Warehouse.objects.select_for_update(no_key=True).get(pk=warehouse_id, merchant=merchant)
+    errors = []
+    if not wanted.name.strip():
+        errors.append(FieldError("name", "required", _("Give the warehouse a name.")))
+    if wanted.contact_phone and not normal_form(wanted.contact_phone):
+        errors.append(FieldError("contact_phone", "invalid", _("Give a Chinese phone number, such as 13800001111.")))
+    if errors:
+        raise WrongFields(errors)
+    warehouse.name = wanted.name.strip()
+    warehouse.contact_name = wanted.contact_name
+    warehouse.contact_phone = normal_form(wanted.contact_phone) or ""
+    warehouse.daily_capacity = wanted.daily_capacity
+    warehouse.cutoff_same_day, warehouse.cutoff_next_day = wanted.cutoff_same_day, wanted.cutoff_next_day
+    warehouse.is_active = wanted.is_active
+    warehouse.save(update_fields=[field.name for field in fields(WarehouseChange)])
+    return warehouse
 
 
 def _judged(merchant: Merchant, wanted: NewWarehouse) -> tuple[list[FieldError], Region | None, str]:

@@ -188,7 +188,10 @@ class ParcelLineSerializer(serializers.Serializer):
 class ReportedParcelSerializer(serializers.Serializer):
     """A parcel that left."""
 
-    number = LineField(max_length=40, help_text="Of the sub-order, or of the warehouse order.")
+    number = LineField(
+        max_length=40,
+        help_text="Of the sub-order or warehouse order; of an order in one part, ours or its `external_number`, too.",
+    )
     carrier = LineField(max_length=20, required=False, allow_blank=True, help_text="Code or name; see /carriers.")
     waybill = LineField(
         max_length=40, required=False, allow_blank=True, help_text="Left out with the carrier: as it is labelled."

@@ -30,8 +30,9 @@ _FILES = gettext_lazy(
 SHIPPING_COLUMNS = (
     Column(
         "number",
-        gettext_lazy("Number of the warehouse order or sub-order"),
-        "出库单号 出库单 发货单号 子订单号 子单号 单号 系统单号 number warehouseorder suborder suborderno",
+        gettext_lazy("Number of the warehouse order, sub-order or order"),
+        "出库单号 出库单 发货单号 子订单号 子单号 单号 系统单号 number warehouseorder suborder suborderno"
+        " 订单号 订单编号 外部单号 外部订单号 店铺单号 order orderno ordernumber externalnumber",
         "number",
         is_required=True,
     ),
@@ -65,7 +66,10 @@ WAREHOUSE_COLUMNS = (
         "contact_phone", gettext_lazy("Contact phone"), "联系电话 电话 手机 手机号 phone contactphone", "contact_phone"
     ),
     Column(
-        "storage_classes", gettext_lazy("Storage classes"), "仓储类型 存储类型 温层 storageclasses", "storage_classes"
+        "storage_classes",
+        gettext_lazy("Storage classes"),
+        "储存类别 仓储类型 存储类型 温层 storageclasses",
+        "storage_classes",
     ),
     Column("code", gettext_lazy("Warehouse code"), "仓库编码 仓库代码 编码 code warehousecode whcode", "code"),
 )

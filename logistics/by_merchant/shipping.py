@@ -12,9 +12,9 @@ from zlib import crc32
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from logistics.by_merchant import kinds, naming, telling, works
+from logistics.by_merchant import kinds, naming, showing, telling, works
 from logistics.by_merchant.reported import Leaving, Line, Outcome
-from logistics.models import Carrier, Shipment, ShipmentState, WarehouseOrderState
+from logistics.models import Shipment, ShipmentState, WarehouseOrderState
 from logistics.models.warehouse_order import NOT_GONE
 from logistics.printing import choosing
 from logistics.warehouses import works as locking
@@ -29,6 +29,7 @@ MOST_AT_ONCE = 1_000
 # Reports of one merchant are taken one after the other, and those of any that name one waybill: they must see each
 # other. Waybills share so many locks.
 _REPORTING, _LABELLING, _LOCKS = 0x73686970, 0x6C61626C, 64
+_KIND_OF_CARRIER = re.compile("(速运|速递|快递|物流|快递包裹)$")
 _WAYBILL = re.compile(r"[0-9A-Za-z-]{5,40}")
 S = WarehouseOrderState
 
@@ -54,7 +55,7 @@ def ship(
         cursor.execute(
             "SELECT pg_advisory_xact_lock(%s, label) FROM unnest(%s::int[]) AS l(label)", [_LABELLING, sorted(shares)]
         )
-    carriers = _carriers(outcomes)
+    carriers = _carriers(merchant, outcomes)
     _find(merchant, outcomes)
     found = sorted({one.work_id for one in outcomes if one.work_id is not None})
     works.lock_orders(found)
@@ -71,11 +72,16 @@ def ship(
     return outcomes
 
 
-def _carriers(outcomes: Sequence[Outcome]) -> Mapping[str, str]:
+def _carriers(merchant: Merchant, outcomes: Sequence[Outcome]) -> Mapping[str, str]:
     """Codes of the carriers that are named, by what names them; who names none, or an unknown one, is refused."""
     known: dict[str, str] = {}
-    for code, name in Carrier.objects.order_by("-priority").values_list("code", "name"):
+    short: dict[str, set[str]] = defaultdict(set)
+    labels: list[str] = []
+    for code, name in showing.carriers_of(merchant).order_by("-priority").values_list("code", "name"):
         known |= {name.casefold(): code, code.casefold(): code}
+        if _short(name):
+            short[_short(name)].add(code)
+        labels.insert(0, code if code == name else f"{code} {name}")
     for one in outcomes:
         carrier, waybill = one.leaving.carrier, one.leaving.waybill
         if waybill and not _WAYBILL.fullmatch(waybill):
@@ -84,10 +90,18 @@ def _carriers(outcomes: Sequence[Outcome]) -> Mapping[str, str]:
             text = _("Give carrier and waybill together.")
             one.refuse("waybill" if carrier else "carrier", "required", text)
         elif carrier and carrier.casefold() not in known:
-            codes = ", ".join(sorted(set(known.values()))[:20])
+            meant = short.get(_short(carrier), set())
+            if len(meant) == 1:
+                known[carrier.casefold()] = next(iter(meant))
+                continue
             text = _("There is no carrier %(carrier)s. Give one of these: %(codes)s.")
-            one.refuse("carrier", "unknown_carrier", text % {"carrier": carrier[:20], "codes": codes})
+            one.refuse("carrier", "unknown_carrier", text % {"carrier": carrier[:20], "codes": ", ".join(labels[:20])})
     return known
+
+
+def _short(name: str) -> str:
+    """What people call a carrier: 顺丰 is 顺丰速运 and 顺丰快递, but not 顺丰快运, which carries freight."""
+    return _KIND_OF_CARRIER.sub("", name.strip().casefold())
 
 
 def _find(merchant: Merchant, outcomes: Sequence[Outcome]) -> None:
@@ -95,8 +109,10 @@ def _find(merchant: Merchant, outcomes: Sequence[Outcome]) -> None:
     for one in outcomes:
         one.work_id = ids.get(one.leaving.number)
         if one.work_id is None:
-            text = _("None of your warehouses was asked to send %(number)s.") % {"number": one.leaving.number[:40]}
-            one.refuse("number", "not_found", text)
+            text = _(
+                "None of your warehouses was asked to send %(number)s. Of an order in several parts name each part."
+            )
+            one.refuse("number", "not_found", text % {"number": one.leaving.number[:40]})
 
 
 def _refuse_by_state(outcomes: Sequence[Outcome], held: Mapping[int, Work], all_the_same: bool) -> None:

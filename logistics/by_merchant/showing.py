@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from logistics.by_merchant import kinds
 from logistics.models import Carrier, Shipment, ShipmentState
 from oms.common.copying import array
 from oms.common.masking import mask_name, mask_phone
+from oms.merchants import sandboxes
+from oms.merchants.models import Merchant
 from orders.actors import Actor
 from orders.models import Order
 from orders.telling import timeline
@@ -121,6 +124,11 @@ def recipient_of(order: Order, *, actor: Actor) -> Recipient:
     return Recipient(order.recipient_name, order.recipient_phone, f"{region}{order.recipient_address}")
 
 
-def carriers() -> Sequence[tuple[str, str]]:
-    """The carriers that may be named, by code, for people to choose from."""
-    return list(Carrier.objects.order_by("priority", "code").values_list("code", "name"))
+def carriers_of(merchant: Merchant) -> QuerySet[Carrier]:
+    """The carriers that the merchant may name: that of sandboxes, whose parcels are made up, only in its own."""
+    return Carrier.objects.all() if merchant.is_sandbox else Carrier.objects.exclude(code=sandboxes.CARRIER_CODE)
+
+
+def carriers(merchant: Merchant) -> Sequence[tuple[str, str]]:
+    """Those by code, for people to choose from."""
+    return list(carriers_of(merchant).order_by("priority", "code").values_list("code", "name"))

@@ -1,5 +1,6 @@
 """Which warehouse orders a merchant works on: those of its own warehouses that it runs here. Said here alone."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from django.db.models import QuerySet
@@ -9,7 +10,7 @@ from logistics.models import StopAnswer, WarehouseOrder, WarehouseOrderLine, War
 from logistics.models.warehouse_order import OVER
 from oms.merchants.models import Merchant
 from orders.locking import lock_orders_of
-from orders.models import SubOrder
+from orders.models import Order, SubOrder
 
 
 def of(merchant: Merchant) -> QuerySet[WarehouseOrder]:
@@ -40,8 +41,9 @@ def is_stopped(work: WarehouseOrder) -> bool:
 
 
 def named(merchant: Merchant, numbers: Collection[str]) -> Mapping[str, int]:
-    """The merchant's warehouse orders (ids) by these numbers: their own, or those of sub-orders in them. Of several
-    with goods of one sub-order the current one counts, else the newest. Two statements."""
+    """The merchant's warehouse orders (ids) by these numbers: their own, those of sub-orders in them, or those of an
+    order, ours or its shop's, that the merchant's warehouses send in one piece. Of several with goods of one sub-order
+    the current one counts, else the newest. Two statements, and two more for numbers of orders."""
     own = of(merchant)
     found = {number: key for key, number in own.filter(number__in=numbers).values_list("pk", "number")}
     lines = WarehouseOrderLine.objects.filter(
@@ -50,7 +52,26 @@ def named(merchant: Merchant, numbers: Collection[str]) -> Mapping[str, int]:
     rows = lines.order_by("warehouse_order__is_current", "warehouse_order_id").values_list(
         "sub_order_line__sub_order__number", "warehouse_order_id"
     )
-    return {**found, **dict(rows)}
+    found |= dict(rows)
+    rest = set(numbers) - found.keys()
+    return found | _by_order(merchant, own, rest) if rest else found
+
+
+def _by_order(merchant: Merchant, own: QuerySet[WarehouseOrder], numbers: Collection[str]) -> dict[str, int]:
+    """The current warehouse orders by the numbers of their orders, as far as just one is meant."""
+    named: dict[int, set[str]] = defaultdict(set)
+    orders = Order.objects.filter(number__in=numbers).values_list("pk", "number")
+    told = Order.objects.filter(channel__merchant=merchant, external_number__in=numbers)
+    for order_id, number in orders.union(told.values_list("pk", "external_number")):
+        named[order_id].add(number)
+    lines = WarehouseOrderLine.objects.filter(
+        sub_order_line__sub_order__order__in=named, warehouse_order__in=own, warehouse_order__is_current=True
+    )
+    meant: dict[str, set[int]] = defaultdict(set)
+    for order_id, work_id in lines.values_list("sub_order_line__sub_order__order", "warehouse_order"):
+        for number in named[order_id]:
+            meant[number].add(work_id)
+    return {number: works.pop() for number, works in meant.items() if len(works) == 1}
 
 
 def lock_orders(work_ids: Sequence[int]) -> None:

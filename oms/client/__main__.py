@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     missing = [name for name in ("OMS_URL", "OMS_APP_KEY", "OMS_SECRET") if not os.environ.get(name)]
     if missing:
-        return _fail(2, f"Set {', '.join(missing)}; `manage.py create_credential MERCHANT` prints key and secret.")
+        return _fail(2, f"Set {', '.join(missing)}; API credentials at /merchant/ shows key and secret of a new one.")
     try:
         client = Client(os.environ["OMS_URL"], os.environ["OMS_APP_KEY"], os.environ["OMS_SECRET"])
         options.run(client, options)

@@ -101,14 +101,16 @@ PATHS = {
     "payments.refundgrant": "order__channel__merchant",
     "merchants.webhookendpoint": "merchant",
 }
-_TICKET = "common.ticket"
-LABELS = (*PATHS, _TICKET)
+_MERCHANT, _TICKET = "merchants.merchant", "common.ticket"
+LABELS = (*PATHS, _MERCHANT, _TICKET)
 
 
 def is_real(label: str) -> Any:
     """The condition on rows of the model of that label, one of `LABELS`: they are of no sandbox."""
     if label == _TICKET:
         return Q(is_test=False)
+    if label == _MERCHANT:
+        return ~Q(kind=Merchant.Kind.SANDBOX)
     path = PATHS[label]
     if not path.endswith("channel__merchant"):
         return without(path)

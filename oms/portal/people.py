@@ -108,6 +108,12 @@ class OwnPeople(OwnPages, RowActions):
         """The merchant's; those of a sandbox are its seller's."""
         return (merchant.sandbox_of or merchant).users.all()
 
+    def page_after(self, request: HttpRequest, row_id: int) -> str:
+        """The list, for who was locked out has no page any more."""
+        if self.get_object(request, str(row_id)) is None:
+            return reverse("merchant:merchants_merchantuser_changelist")
+        return super().page_after(request, row_id)
+
     @display(description=gettext_lazy("last log-in"))
     def last_login(self, person: MerchantUser) -> Any:
         """When they came last."""

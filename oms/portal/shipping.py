@@ -42,7 +42,7 @@ class TextForm(forms.Form):
     """A few words, which may be left out."""
 
     text = forms.CharField(
-        label=gettext_lazy("Remark"), max_length=300, required=False, widget=forms.TextInput(attrs=INPUT)
+        label=gettext_lazy("Note"), max_length=300, required=False, widget=forms.TextInput(attrs=INPUT)
     )
 
 
@@ -196,7 +196,7 @@ class OwnWorks(OwnPages, RowActions):
         moment = self._of(work).ship_by
         return moment_text(moment) if moment else "–"
 
-    @display(description=gettext_lazy("parcels"))
+    @display(description=gettext_lazy("Waybills"))
     def parcels(self, work: WarehouseOrder) -> str:
         """Carriers and waybills, as far as there are any."""
         shown = [f"{one.carrier or ''} {one.waybill_number}" for one in self._of(work).parcels if one.waybill_number]
@@ -248,7 +248,7 @@ class OwnWorks(OwnPages, RowActions):
                 "work": work,
                 "shown": self._of(work),
                 "may_ship": is_open and request.user.has_perm(SHIP),
-                "carriers": showing.carriers(),
+                "carriers": showing.carriers(_own(request)),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
@@ -271,7 +271,13 @@ class OwnWorks(OwnPages, RowActions):
                 one.typed_units = request.POST.get(f"units-{one.sku}", str(one.here))[:7]
                 one.typed_serials = request.POST.get(f"serials-{one.sku}", "")[:_MOST_TYPED]
             again = {"typed": request.POST, "error": error, "title": number}
-            context = {**again, "shown": shown, "carriers": showing.carriers(), "page": page, "row_id": row_id}
+            context = {
+                **again,
+                "shown": shown,
+                "carriers": showing.carriers(_own(request)),
+                "page": page,
+                "row_id": row_id,
+            }
             return self._page(request, "portal/ship_one.html", context, 409)
         self.message_user(request, _("Reported: %(number)s left.") % {"number": number})
         return redirect(page)
@@ -308,7 +314,7 @@ class OwnWorks(OwnPages, RowActions):
         context = {
             "title": _("Ship"),
             "lines": lines,
-            "carriers": showing.carriers(),
+            "carriers": showing.carriers(merchant),
             "done": ngettext("One order left.", "%(count)s orders left.", done) % {"count": done} if done else "",
             "wrong": len(wrong),
         }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import path, reverse
@@ -219,6 +220,8 @@ def test_view(request: HttpRequest, code: str) -> HttpResponse:
     merchant = merchant_of(request)
     if step is None or merchant is None:
         raise Http404
+    if not request.user.has_perm(step.right):
+        raise PermissionDenied
     try:
         tried = step.test(merchant)
     except OmsError as refusal:

@@ -17,14 +17,25 @@ from unfold.decorators import display
 
 from inventory.models import StorageClass, Warehouse
 from logistics.by_merchant import opening
-from logistics.by_merchant.opening import NewWarehouse
+from logistics.by_merchant.opening import NewWarehouse, WarehouseChange
 from logistics.by_merchant.speaker import PROTOCOL
-from oms.common.desk.acting import INPUT
+from oms.common.desk.acting import INPUT, RowAction, RowActions
 from oms.common.errors import WrongFields
 from oms.common.templatetags.staff import badge
 from oms.merchant_admin import OwnPages, merchant_of, site
 from oms.merchants.models import Channel, Merchant
 from oms.portal import imports
+
+MOST_A_DAY = 1_000_000
+
+
+def _time_of_day(label: Any) -> forms.TimeField:
+    return forms.TimeField(
+        label=label,
+        required=False,
+        help_text=gettext_lazy("China's time, such as 16:00; empty: as the service level says."),
+        widget=forms.TimeInput(attrs={**INPUT, "type": "time"}, format="%H:%M"),
+    )
 
 
 class WarehouseForm(forms.Form):
@@ -72,8 +83,51 @@ class WarehouseForm(forms.Form):
     )
 
 
-class OwnWarehouses(OwnPages):
+class ChangeForm(forms.Form):
+    """What may change of a warehouse, and what promises are made of."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=120, widget=forms.TextInput(attrs=INPUT))
+    contact_name = forms.CharField(
+        label=gettext_lazy("Contact person"), max_length=60, required=False, widget=forms.TextInput(attrs=INPUT)
+    )
+    contact_phone = forms.CharField(
+        label=gettext_lazy("Contact phone"), max_length=20, required=False, widget=forms.TextInput(attrs=INPUT)
+    )
+    daily_capacity = forms.IntegerField(
+        label=gettext_lazy("daily capacity"),
+        min_value=0,
+        max_value=MOST_A_DAY,
+        help_text=gettext_lazy(
+            "Units that it can send a day; 0: any number. What is above is promised for later days."
+        ),
+        widget=forms.NumberInput(attrs=INPUT),
+    )
+    cutoff_same_day = _time_of_day(gettext_lazy("cut-off for the same day"))
+    cutoff_next_day = _time_of_day(gettext_lazy("cut-off for the next day"))
+    is_active = forms.BooleanField(
+        label=gettext_lazy("active"),
+        required=False,
+        help_text=gettext_lazy("Switched off, it gets no new orders; what it has is shipped as before."),
+    )
+
+
+def _change(request: HttpRequest, warehouse_id: int, data: dict[str, Any]) -> str:
+    merchant = merchant_of(request)
+    if merchant is None:
+        raise PermissionDenied
+    changed = opening.change_warehouse(merchant, warehouse_id, WarehouseChange(**data))
+    return _("Warehouse %(code)s is changed: new orders go by it.") % {"code": changed.code}
+
+
+class OwnWarehouses(OwnPages, RowActions):
     """The merchant's warehouses."""
+
+    row_actions = (
+        RowAction(
+            *("edit", "portal.warehouses", gettext_lazy("Change it"), _change, ChangeForm, "primary", "edit"),
+            initial=lambda row: {name: getattr(row, name) for name in ChangeForm.base_fields},
+        ),
+    )
 
     changes = "portal.warehouses"
     may_add = True
@@ -83,7 +137,7 @@ class OwnWarehouses(OwnPages):
     list_select_related = ("region", "connection")
     fields = readonly_fields = (
         *("code", "name", "kind", "region", "address", "contact_name", "contact_phone", "classes"),
-        *("waybill_when", "run_here", "is_active"),
+        *("waybill_when", "run_here", "daily_capacity", "cutoff_same_day", "cutoff_next_day", "is_active"),
     )
 
     def own(self, merchant: Merchant) -> QuerySet[Warehouse]:

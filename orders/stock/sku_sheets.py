@@ -46,7 +46,7 @@ COLUMNS = (
     Column(
         "storage_class",
         gettext_lazy("storage class"),
-        "仓储类型 存储类型 温层 储存条件 storageclass",
+        "储存类别 仓储类型 存储类型 温层 储存条件 storageclass",
         "storage_class",
     ),
     Column("list_price", gettext_lazy("list price"), "价格 售价 单价 零售价 标价 price listprice", "list_price"),

@@ -2,6 +2,7 @@
 merchant is right, a correction in the open period says so."""
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from oms.common import tickets
@@ -41,6 +42,6 @@ def _say(statement_id: int, text: str, *, is_answer: bool, actor: Actor) -> tupl
     if not is_answer and statement.remarks.count() >= MOST_REMARKS:
         raise OmsError(_("Much was said about this statement already; wait for an answer."), attr="text")
     remark = StatementRemark.objects.create(statement=statement, text=text, is_answer=is_answer, actor=actor.name)
-    # What is shown of the statement changed.
-    Statement.objects.filter(pk=statement_id).update(changed_at=ClockTime())
+    # What is shown of the statement changed, which its guard does not see.
+    Statement.objects.filter(pk=statement_id).update(changed_at=ClockTime(), version=F("version") + 1)
     return statement, remark

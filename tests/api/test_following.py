@@ -109,7 +109,10 @@ def test_whatever_changes_comes_again(things: Things) -> None:
     Refund.objects.filter(pk=things.refund.pk).update(amount="0.50")
     timeline.add_note(things.order.pk, text="x", actor=SHE)
 
-    assert [row["code"] for row in rows(client, "skus", cursor=ends["skus"])] == [shop.sku.code]
+    (changed,) = rows(client, "skus", cursor=ends["skus"])
+    assert (changed["code"], changed["version"]) == (shop.sku.code, sku["version"] + 1)
+    # Who read it before the barcodes does not change it unseen.
+    assert client.patch(sku["url"], change, format="json", HTTP_IF_MATCH=f'"{sku["version"]}"').status_code == 409
     assert shop.other_sku.code in [row["sku"] for row in rows(client, "inventory", cursor=ends["inventory"])]
     assert [row["number"] for row in rows(client, "shipments", cursor=ends["shipments"])] == [things.shipment.number]
     assert [row["amount"] for row in rows(client, "refunds", cursor=ends["refunds"])] == ["0.50"]
@@ -123,6 +126,7 @@ def test_whatever_changes_comes_again(things: Things) -> None:
 
     row = things.returned
     deciding.approve(row.pk, actor=SHE, warehouse_id=None, version=row.version)
+    before = client.get(f"/api/v1/statements/{things.statement.number}").json()["version"]
     disputing.dispute(things.statement.pk, "wrong", actor=SHE)
     open_row = SettlementRow.objects.create(
         key="fee:x",
@@ -137,7 +141,8 @@ def test_whatever_changes_comes_again(things: Things) -> None:
     SettlementRow.objects.filter(pk=open_row.pk).update(statement=things.statement)
 
     assert [one["number"] for one in rows(client, "returns", cursor=ends["returns"])] == [row.number]
-    assert [one["number"] for one in rows(client, "statements", cursor=ends["statements"])] == [things.statement.number]
+    (told,) = rows(client, "statements", cursor=ends["statements"])
+    assert (told["number"], told["version"]) == (things.statement.number, before + 1)
     (got,) = rows(client, "settlements", cursor=ends["settlements"])
     assert (got["net_amount"], got["statement"]) == ("-1.00", things.statement.number)
 

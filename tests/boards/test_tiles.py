@@ -166,7 +166,7 @@ SQL = {
         "SELECT count(*) FROM merchants_merchantapplication WHERE state = 'under_review'"
     ),
     "merchants/merchant/?status__exact=suspended": (
-        "SELECT count(*) FROM merchants_merchant WHERE status = 'suspended'"
+        "SELECT count(*) FROM merchants_merchant WHERE status = 'suspended' AND kind <> 'sandbox'"
     ),
     "merchants/webhookendpoint/?state__exact=disabled": (
         "SELECT count(*) FROM merchants_webhookendpoint WHERE state = 'disabled'"

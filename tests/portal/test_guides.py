@@ -20,6 +20,7 @@ from orders.models import SubOrder
 from orders.reviewing import deciding
 from payments.taking import recording
 from tests import factories
+from tests.portal import world
 
 _CALL = re.compile(r"```http\n(GET|POST) (\S+)\n(?:\n(.*?))?```", re.DOTALL)
 
@@ -67,11 +68,11 @@ def test_there_is_no_other_guide() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("language", guides.LANGUAGES)
-def test_who_does_what_the_guides_say_gets_the_first_parcel_out(language: str, settings: Any) -> None:
+def test_who_does_what_the_guides_say_gets_the_first_parcel_out(language: str, settings: Any, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
     install_default_carriers()
     factories.RegionFactory()
-    merchant = factories.MerchantFactory(code="NEWCOMER")
-    client = factories.client_of(merchant)
+    merchant, client = world.joined("NEWCOMER")
     known = {"code": merchant.code, "yesterday": f"{timezone.now() - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"}
     answers: dict[str, Any] = {}
     for method, address, body in calls("start", language) + calls("webhooks", language):

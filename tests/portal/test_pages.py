@@ -1,5 +1,6 @@
 """The merchants' pages of every day: shipping singly, in bulk and by sheet, answers, printing; nothing of others."""
 
+from datetime import time
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from logistics.warehouses import stopping
 from oms.common.models import Job
 from oms.common.work import jobs
 from orders.changing import cancelling
+from orders.fulfilling import allocating, splitting
 from orders.models import Order, SubOrder
+from orders.reviewing import deciding
 from tests import factories, steps
 from tests.logistics.test_printing import pages as pdf_pages
 from tests.portal import world
@@ -250,6 +253,40 @@ def test_warehouses_are_opened_by_page_and_sheet_with_errors_at_their_fields(sel
     assert job.progress["outcomes"] == {"done": 1, "refused": 1, "skipped": 1}
     li.post(page, {**form, "name": "虚拟仓", "address": "", "storage_classes": ["virtual"]})
     assert Warehouse.objects.get(name="虚拟仓").kind == "virtual"
+
+
+def test_a_warehouse_is_changed_and_gets_no_orders_while_it_is_off(seller, li):
+    place = seller.warehouse
+    address = f"/merchant/inventory/warehouse/{place.pk}"
+    page = li.get(f"{address}/change/")
+    assert page.context["row_actions"][0].form.initial["name"] == place.name
+    form = {
+        "name": "新仓",
+        "contact_name": "王",
+        "contact_phone": "138 0000 3333",
+        "daily_capacity": 3,
+        "cutoff_same_day": "11:00",
+        "cutoff_next_day": "",
+        "is_active": "on",
+    }
+    for wrong in ({"contact_phone": "12"}, {"daily_capacity": -1}, {"cutoff_same_day": "25:00"}, {"name": " "}):
+        li.post(f"{address}/edit/", {**form, **wrong})
+        assert Warehouse.objects.get(pk=place.pk).name == place.name
+    li.post(f"{address}/edit/", form)
+    changed = Warehouse.objects.get(pk=place.pk)
+    assert (changed.name, changed.contact_phone, changed.daily_capacity) == ("新仓", "13800003333", 3)
+    assert (changed.cutoff_same_day, changed.cutoff_next_day, changed.is_active) == (time(11), None, True)
+    # Switched off, it gets nothing more.
+    li.post(f"{address}/edit/", {name: value for name, value in form.items() if name != "is_active"})
+    order = factories.place(
+        factories.order_body((seller.sku, 1, "10.00"), payment_method="cod", source=seller.channel.code),
+        seller.merchant,
+    )
+    factories.run(deciding.run, splitting.run, allocating.run)
+    assert order.sub_orders.get().state == "backordered"
+    # Nobody changes another's.
+    stranger = world.person_of(factories.MerchantFactory())
+    assert stranger.post(f"{address}/edit/", form).status_code == 404
 
 
 def test_the_check_list_says_what_is_missing_and_tests_each_step(li, seller):

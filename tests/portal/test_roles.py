@@ -1,11 +1,12 @@
 """What each role may on the merchants' pages: every page and every action, by the one table of roles."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
-from django.urls import reverse
+from django.urls import URLResolver, reverse
 
 import oms.urls  # noqa: F401 - brings all pages, whichever test runs first
 from inventory.models import Stock
@@ -39,13 +40,16 @@ OTHERS: list[tuple[str, list[Any], str]] = [
     *(
         (wizard.name + step, args, wizard.right)
         for wizard in imports.ALL
-        for step, args in (("", []), ("_template", []))
+        for step, args in (("", []), ("_template", []), ("_mapping", [987654]), ("_faults", [987654]))
     ),
+    *(("starting_test", [step.code], step.right) for step in starting.STEPS),
     ("logistics_warehouseorder_ship", [], "portal.ship"),
     ("logistics_warehouseorder_print", [], "portal.ship"),
     ("logistics_warehouseorder_ship_one", [1], "portal.ship"),
     ("inventory_stock_count", [], "portal.catalogue"),
     ("payments_statement_dispute", [1], "portal.money"),
+    ("payments_statement_workbook", [1], "portal.see_money"),
+    ("inventory_replenishmentpolicy_rows", [], "portal.catalogue"),
     ("merchants_refusedcall_check", [], "portal.keys"),
     ("orders_order_enter", [], "portal.orders"),
     ("orders_returnrequest_request", [987654], "portal.orders"),
@@ -54,6 +58,21 @@ OTHERS: list[tuple[str, list[Any], str]] = [
     ("orders_returnrequest_grant", [987654], "portal.money"),
     ("payments_refundgrant_ask", [987654], "portal.money"),
 ]
+# Of every page of rows.
+USUAL = ("changelist", "add", "change", "history", "delete")
+# What every role may, and what no matrix can ask for: with why, or which test does.
+ELSEWHERE = {
+    **dict.fromkeys(("index", "login", "logout", "second_factor", "search", "jsi18n", "app_list"), "of every site"),
+    **dict.fromkeys(("password_change", "password_change_done", "autocomplete", "view_on_site"), "of every site"),
+    **dict.fromkeys(("list_views", "list_view_gone", "list_columns"), "one's own choices"),
+    **dict.fromkeys(("sandbox_enter", "sandbox_leave"), "roles hold there too: tests/portal/test_sandbox.py"),
+    **dict.fromkeys(("common_job_progress", "common_job_download", "common_job_cancel"), "one's own imports"),
+    "orders_returnrequest_photo": "returns are read by every role",
+    **{
+        f"merchants_apicredential_{name}": "test_who_may_not_give_keys_cannot_by_any_address"
+        for name in ("add_secret", "retire_secret", "revoke")
+    },
+}
 
 
 def allowed(role: Role, right: str) -> bool:
@@ -93,6 +112,23 @@ def test_a_role_sees_and_does_what_the_table_says_and_nothing_else(seller, role)
         answer = (client.post if post else client.get)(reverse(f"merchant:{name}", args=args))
         expect(name, answer.status_code, allowed(role, right))
     assert wrong == []
+
+
+def names_of(patterns: list[Any]) -> Iterator[str]:
+    """The names of the addresses, as deep as they stand; those without one only lead on to another."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from names_of(pattern.url_patterns)
+        elif pattern.name:
+            yield pattern.name
+
+
+def test_the_matrix_leaves_no_address_out() -> None:
+    known = {f"{name}_{usual}" for name in PAGES for usual in USUAL} | ELSEWHERE.keys()
+    known |= {name for name, _right in ACTIONS} | {name for name, _args, _right in OTHERS}
+    there = set(names_of(merchant_admin.site.get_urls()))
+    assert there - known == set()
+    assert ELSEWHERE.keys() - there == set()
 
 
 def test_every_right_is_asked_for_somewhere_and_known() -> None:
@@ -164,7 +200,9 @@ def test_an_administrator_invites_changes_and_locks_out(seller) -> None:
     user = get_user_model().objects.get(username="zhao")
     assert (user.check_password(password), user.check_password(new)) == (False, True)
     assert client.get("/merchant/")["Location"].startswith("/merchant/login/")
-    boss.post(f"{base}/remove/")
+    gone = boss.post(f"{base}/remove/", follow=True)
+    assert [str(message) for message in gone.context["messages"]] == ["They are locked out."]
+    assert gone.redirect_chain[-1][0] == reverse("merchant:merchants_merchantuser_changelist")
     assert not MerchantUser.objects.filter(pk=zhao.pk).exists()
     assert not get_user_model().objects.get(username="zhao").is_active
     assert [event.kind for event in MerchantEvent.objects.filter(merchant=seller.merchant)] == [
@@ -207,6 +245,8 @@ def test_who_may_not_give_keys_cannot_by_any_address(seller) -> None:
     client = world.person_of(seller.merchant, Role.LOGISTICS)
     name = "merchant:merchants_apicredential"
     posts: list[tuple[str, list[Any]]] = [("add", []), ("add_secret", [credential.pk]), ("revoke", [credential.pk])]
+    posts.append(("retire_secret", [credential.pk, credential.secrets.get().pk]))
     for action, args in posts:
         assert client.post(reverse(f"{name}_{action}", args=args), {"name": "x"}).status_code in (403, 404)
     assert ApiCredential.objects.get().is_active
+    assert credential.secrets.get().retired_at is None

@@ -18,6 +18,7 @@ from logistics.warehouses import releasing, sending
 from logistics.watching.shipping import UNSPLIT
 from oms import dashboard, figures
 from oms.boards import profit, work_tiles
+from oms.boards.registry import TILES
 from oms.checking.sandbox_invariants import INVARIANTS
 from oms.common import tickets
 from oms.common.models import BuyerMessage, Ticket
@@ -201,6 +202,17 @@ def test_tickets_of_a_sandbox_are_in_no_figure(seller, twin):
     assert page["queue_tabs"][0]["count"] == "1"
 
 
+def test_a_suspended_merchant_counts_once_though_its_sandbox_stands_with_it(seller, twin):
+    boss = client_of(is_superuser=True)
+    standing.suspend(seller.merchant.pk, reason="x", actor="boss")
+
+    (figure,) = (one for one in TILES["merchants"].read(0) if one.model == "merchants.merchant")
+    listed = boss.get("/admin/merchants/merchant/", figure.query).context["cl"].result_list
+    assert (figure.count, [row.code for row in listed]) == (1, [seller.merchant.code])
+    both = boss.get("/admin/merchants/merchant/", {**figure.query, "sandbox": "all"}).context["cl"].result_list
+    assert {row.code for row in both} == {seller.merchant.code, twin.code}
+
+
 @pytest.mark.parametrize("label", sandboxes.LABELS)
 def test_every_list_can_be_told_apart(label, django_assert_num_queries):
     model = apps.get_model(label)
@@ -217,6 +229,24 @@ def test_programs_of_the_platform_do_not_read_sandboxes(seller, twin):
     assert [row["number"] for row in program.get("/api/v1/orders").json()["results"]] == [real.number]
     named = program.get("/api/v1/orders", {"merchant": twin.code}).json()["results"]
     assert [row["number"] for row in named] == [tested.number]
+
+
+def test_the_carrier_of_sandboxes_carries_nothing_real(seller, twin):
+    (work,) = seller.orders()
+    real, tested = factories.client_of(seller.merchant), factories.client_of(twin)
+
+    answer = real.post(
+        "/api/v1/shipping-reports",
+        {"parcels": [{"number": work.number, "carrier": "TEST", "waybill": "TT000000001"}]},
+        format="json",
+        HTTP_IDEMPOTENCY_KEY=str(uuid4()),
+    )
+
+    assert answer.json()["results"][0]["errors"][0]["code"] == "unknown_carrier"
+    named = [{row["code"] for row in one.get("/api/v1/carriers").json()["results"]} for one in (real, tested)]
+    assert [sandboxes.CARRIER_CODE in codes for codes in named] == [False, True]
+    page = world.person_of(seller.merchant).get(f"/merchant/logistics/warehouseorder/{work.pk}/change/")
+    assert sandboxes.CARRIER_CODE not in dict(page.context["carriers"])
 
 
 def test_a_sandbox_buys_no_waybills(twin):

@@ -5,7 +5,8 @@ import pytest
 from logistics.by_merchant import answering, shipping
 from logistics.by_merchant.reported import Leaving
 from logistics.carriers import dispatching
-from logistics.models import Shipment, WarehouseOrder
+from logistics.carriers.defaults import install_carrier_codes
+from logistics.models import Carrier, Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending, stopping
 from oms.common.models import InboundFact
 from oms.management.commands.check_invariants import ALL
@@ -112,6 +113,46 @@ def test_what_will_not_come_any_more_is_looked_for_elsewhere(seller):
         ("shipped", 1),
         ("awaiting_allocation", 2),
     ]
+
+
+def test_a_carrier_is_known_by_what_people_call_it(seller):
+    install_carrier_codes()
+    Carrier.objects.create(code="ZTOKY", name="中通快运")
+    called = {"顺丰": "SF", "圆通快递": "YTO", " 韵达 ": "YUNDA", "ems": "EMS", "邮政": "YZPY", "中通快运": "ZTOKY"}
+    works = seller.orders(len(called) + 3)
+    rows = [
+        Leaving(work.number, name, f"X9{i:09}")
+        for i, (work, name) in enumerate(zip(works, [*called, "快递", "顺丰快运", "顺"], strict=True))
+    ]
+
+    assert ship(seller, *rows) == [[]] * len(called) + [["unknown_carrier"]] * 3
+    left = [Shipment.objects.get(warehouse_order=work).carrier for work in works[: len(called)]]
+    assert [carrier.code for carrier in left if carrier] == list(called.values())
+    # Of two that people call the same, nobody can tell which is meant.
+    Carrier.objects.create(code="SFWL", name="顺丰物流")
+    assert ship(seller, Leaving(works[-1].number, "顺丰", "X8000000000")) == [["unknown_carrier"]]
+
+
+def test_an_order_in_one_piece_is_named_by_its_number_or_its_shops(seller):
+    ours, shops = seller.orders(2)
+    foreign = world.make_seller().orders(1, external_number=shops.sub_order.order.external_number)[0]
+    orders = [work.sub_order.order for work in (ours, shops)]
+
+    told = ship(
+        seller,
+        Leaving(orders[0].number, "SF", "SF7000000001"),
+        Leaving(orders[1].external_number, "SF", "SF7000000002"),
+        Leaving(foreign.sub_order.order.number, "SF", "SF7000000003"),
+    )
+
+    assert told == [[], [], ["not_found"]]
+    assert [steps.state_of(work) for work in (ours, shops, foreign)] == ["shipped", "shipped", "sent"]
+    assert ship(seller, Leaving(orders[0].number, "SF", "SF7000000009")) == [["shipped_already"]]
+    # The same number in two shops: nobody can tell which order is meant.
+    second = factories.ChannelFactory(merchant=seller.merchant)
+    both = [*seller.orders(1, external_number="A-1"), *seller.orders(1, external_number="A-1", source=second.code)]
+    assert ship(seller, Leaving("A-1", "SF", "SF7000000004")) == [["not_found"]]
+    assert [steps.state_of(work) for work in both] == ["sent", "sent"]
 
 
 def test_a_rehearsal_changes_nothing(seller):

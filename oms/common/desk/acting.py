@@ -51,10 +51,11 @@ def act(
     do: Callable[[dict[str, Any]], HttpResponse | str],
     *,
     may: bool,
-    page: str,
+    page: str | Callable[[], str],
     form_class: type[forms.Form] = forms.Form,
 ) -> HttpResponse:
-    """Do it with the cleaned form where the person may, and show what it answers: a page, or a message on the `page`.
+    """Do it with the cleaned form where the person may, and show what it answers: a page, or a message on the `page`,
+    which is asked for afterwards where it depends on what was done.
 
     Raises PermissionDenied, and Http404 where what it is about is not there.
     """
@@ -86,7 +87,8 @@ def act(
         for text in wrong:
             messages.error(request, text)
         typed.keep(request, typed.of(request))
-    return JsonResponse({"location": page}) if is_in_dialog else redirect(page)
+    address = page if isinstance(page, str) else page()
+    return JsonResponse({"location": address}) if is_in_dialog else redirect(address)
 
 
 def errors_of(form: forms.Form) -> list[str]:
@@ -192,6 +194,10 @@ class RowActions(KeysetAdmin):
             request,
             do,
             may=self.has_view_permission(request) and request.user.has_perm(action.right),
-            page=reverse(f"{self.admin_site.name}:{self._name}_change", args=[row_id]),
+            page=lambda: self.page_after(request, row_id),
             form_class=action.form,
         )
+
+    def page_after(self, request: HttpRequest, row_id: int) -> str:
+        """Where one comes after an action: the row's page. A subclass whose actions take rows away says where then."""
+        return reverse(f"{self.admin_site.name}:{self._name}_change", args=[row_id])

@@ -84,7 +84,8 @@ class SignatureAuthentication(BaseAuthentication):
             raise AuthenticationFailed(
                 _(
                     "The signature is not that of this request. The SHA-256 of the text that it should sign is"
-                    " %(digest)s; compare it with yours, line by line as docs/signing.md says, and check the secret."
+                    " %(digest)s; compare it with yours, line by line as /api/docs/signing.md says, and check the"
+                    " secret."
                 )
                 % {"digest": hashlib.sha256(text).hexdigest()},
                 "signature_mismatch",
@@ -284,7 +285,7 @@ class SignatureScheme(OpenApiAuthenticationExtension):
             "description": (
                 f"`{signing.SCHEME} key=<app key>, timestamp=<Unix seconds>, nonce=<16 to 64 of A-Za-z0-9_->,"
                 " signature=<hex>`: HMAC-SHA256 over scheme, key, timestamp, nonce, method, path, sorted query,"
-                " SHA-256 of the body, Idempotency-Key and If-Match, one a line. See docs/signing.md."
+                " SHA-256 of the body, Idempotency-Key and If-Match, one a line. See /api/docs/signing.md."
             ),
         }
 

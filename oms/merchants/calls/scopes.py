@@ -36,7 +36,7 @@ LABELS = {
     SKUS_READ: _("read SKUs"),
     SKUS_WRITE: _("change SKUs"),
     SHIPMENTS_READ: _("read shipments and tracking"),
-    SHIPMENTS_WRITE: _("deliver virtual goods, confirm receipt"),
+    SHIPMENTS_WRITE: _("report shipping, deliver virtual goods, confirm receipt"),
     PAYMENTS_READ: _("read payments and amounts"),
     REFUNDS_REQUEST: _("ask for refunds and compensation"),
     REFUNDS_CONFIRM: _("confirm or refuse refunds of what the channel took itself"),
