@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -47,12 +48,13 @@ def reissue_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> s
 
 def _panel(order: Order) -> Mapping[str, Any] | None:
     """What follows from the order, what it follows from, what of it may be sent again, and its gifts that were to
-    follow. Five statements."""
+    follow. Four statements."""
     if order.is_historical:
         return None
     links = OrderLink.objects.select_related("order", "original")
-    own = links.filter(pk=order.pk).first()
-    followers = list(links.filter(original=order.pk).order_by("pk"))
+    both_ways = list(links.filter(Q(pk=order.pk) | Q(original=order.pk)).order_by("pk"))
+    own = next((link for link in both_ways if link.pk == order.pk), None)
+    followers = [link for link in both_ways if link.original_id == order.pk]
     left = reissuing.units_left(order.pk)
     rows = [{"line": line, "left": left[line.position]} for line in order.lines.all() if line.position in left]
     promised = GiftGrant.objects.filter(order=order.pk, after_days__isnull=False)
