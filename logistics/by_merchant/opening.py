@@ -43,8 +43,8 @@ class NewWarehouse:
 @dataclass(frozen=True, slots=True)
 class WarehouseChange:
     """What a merchant may change of its warehouse: what it is called, whom to call, how many units a day it can send
-    (`daily_capacity`, 0: any number), its cut-offs for delivery on the same and the next day (China's time; None: as the
-    service level says), and whether new orders are sent from it."""
+    (`daily_capacity`, 0: any number), its cut-offs for delivery on the same and the next day (China's time; None: as
+    the service level says), and whether new orders are sent from it."""
 
     name: str
     contact_name: str = ""
