@@ -1,6 +1,6 @@
 """Timelines as lists of what changed, for readers that go on where they ended and must miss nothing."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
-from oms.common.copying import text_array
+from oms.common.copying import array, text_array
 from oms.common.door.places import NewestOrByChange, Place
 from oms.common.postgresql.horizon import settled_until
 from orders import kinds
@@ -40,16 +40,40 @@ def events(place: Place, end: datetime, most: int, *, but: Collection[str] = ())
         return cursor.fetchall()
 
 
+# By order and by sub-order (None: of the whole order), the last event: time, id.
+Last = Mapping[tuple[int, int | None], tuple[datetime, int]]
+
+
+def _last_events(order_ids: Collection[int], end: datetime, but: Collection[str]) -> Last:
+    """The last events of these orders and of each sub-order before `end`, without those of some kinds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT ON (order_id, sub_order_id) order_id, sub_order_id, created_at, id FROM orders_orderevent
+            WHERE order_id = ANY (%(orders)s::bigint[]) AND created_at < %(end)s AND kind <> ALL (%(but)s::text[])
+            ORDER BY order_id, sub_order_id, created_at DESC, id DESC
+            """,
+            {"orders": array(order_ids), "end": end, "but": text_array(but)},
+        )
+        return {(order_id, part): (at, key) for order_id, part, at, key in cursor.fetchall()}
+
+
 def changed_orders(
     orders: QuerySet[Order], place: Place, limit: int, *, but: Collection[str] = ()
 ) -> tuple[list[int], Place, bool]:
     """Up to `limit` of the orders (ids) that have events after the place, without those of some kinds, in the order of
-    these; the place after the last event that was looked at; and whether there are no more."""
+    the last one of each; the place after the last event that was looked at; and whether there are no more."""
 
-    def seen(found: Sequence[Event]) -> list[Sequence[int]]:
+    def seen(found: Sequence[Event], last: Last) -> list[Sequence[int]]:
         new = {order_id for _at, _id, order_id, _part in found}
         wanted = set(orders.filter(pk__in=new).order_by().values_list("pk", flat=True)) if new else set()
-        return [[order_id] if order_id in wanted else [] for _at, _id, order_id, _part in found]
+        of_order: dict[int, tuple[datetime, int]] = {}
+        for (order_id, _part), event in last.items():
+            of_order[order_id] = max(event, of_order.get(order_id, event))
+        return [
+            [order_id] if order_id in wanted and of_order[order_id] == (at, key) else []
+            for at, key, order_id, _part in found
+        ]
 
     return _changed(seen, place, limit, but)
 
@@ -60,22 +84,27 @@ def _changed_parts(
     """The same of sub-orders. What happens to an order happens to all of its sub-orders; these come together, also
     where they are more than `limit`."""
 
-    def seen(found: Sequence[Event]) -> list[Sequence[int]]:
+    def seen(found: Sequence[Event], last: Last) -> list[Sequence[int]]:
         new = {order_id for _at, _id, order_id, _part in found}
         of_order: dict[int, list[int]] = {}
+
+        def is_last(event: Event, part: int) -> bool:
+            at, key, order_id, _part = event
+            return all(last.get((order_id, one), (at, key)) <= (at, key) for one in (None, part))
+
         if new:
             for key, order_id in parts.filter(order__in=new).order_by("pk").values_list("pk", "order_id"):
                 of_order.setdefault(order_id, []).append(key)
         return [
-            [key for key in of_order.get(order_id, ()) if part is None or key == part]
-            for _at, _id, order_id, part in found
+            [key for key in of_order.get(event[2], ()) if event[3] in (None, key) and is_last(event, key)]
+            for event in found
         ]
 
     return _changed(seen, place, limit, but)
 
 
 def _changed(
-    seen: Callable[[Sequence[Event]], list[Sequence[int]]], place: Place, limit: int, but: Collection[str]
+    seen: Callable[[Sequence[Event], Last], list[Sequence[int]]], place: Place, limit: int, but: Collection[str]
 ) -> tuple[list[int], Place, bool]:
     until = settled_until(settings.AMOUNTS_LAG_SECONDS)
     ids: dict[int, None] = {}
@@ -84,7 +113,9 @@ def _changed(
         end = min(until, place.at + span)
         found = events(place, end, _EVENTS, but=but)
         looked_at += len(found)
-        for (at, event_id, _order_id, _part), keys in zip(found, seen(found), strict=True):
+        # What happens again before `until` is told then.
+        last = _last_events({event[2] for event in found}, until, but) if found else {}
+        for (at, event_id, _order_id, _part), keys in zip(found, seen(found, last), strict=True):
             new = [key for key in keys if key not in ids]
             if new and ids and len(ids) + len(new) > limit:
                 return list(ids), place, False
