@@ -130,7 +130,7 @@ class OwnPeople(OwnPages, RowActions):
         """Invite somebody; the one-time password is shown once."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = InviteForm(request.POST or None)
+        form = InviteForm(request.POST or None, initial={"role": Role.READ_ONLY})
         if request.method == "POST" and form.is_valid():
             name = form.cleaned_data["username"]
             try:

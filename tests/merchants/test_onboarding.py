@@ -171,6 +171,18 @@ def test_errors_of_the_service_stand_at_their_fields() -> None:
     assert apply(wanted_code="THIRD").context["form"].errors.keys() == {"credit_code"}
 
 
+def test_applications_are_found_by_a_part_of_the_companys_name(reviewer: Client) -> None:
+    row = application()
+    found = {
+        text: [
+            one.pk
+            for one in reviewer.get("/admin/merchants/merchantapplication/", {"q": text}).context["cl"].result_list
+        ]
+        for text in (row.company[2:5], row.contact_name, row.wanted_code, "nobody")
+    }
+    assert found == {row.company[2:5]: [row.pk], row.contact_name: [row.pk], row.wanted_code: [row.pk], "nobody": []}
+
+
 def test_the_history_names_the_applicant_in_the_readers_language(reviewer: Client) -> None:
     page = f"/admin/merchants/merchantapplication/{application().pk}/change/"
     shown = reviewer.get(page, headers={"accept-language": "zh-hans"}).content.decode()

@@ -130,7 +130,7 @@ _SUSPENDED = gettext_lazy("A suspended merchant can neither call the API nor sen
 class MerchantApplicationAdmin(RowColumns, RowActions):
     """Applications are looked at, approved or sent back here."""
 
-    search_fields = ("credit_code", "contact_phone", "company", "reference")
+    search_fields = ("credit_code", "contact_phone", "company__icontains", "contact_name", "wanted_code", "reference")
     list_display = ("company", "state_label", "kind", "wanted_code", "contact_name", "contact_phone", "submitted_at")
     list_filter = (("state", ChoicesDropdownFilter),)
     row_actions = (
