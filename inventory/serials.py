@@ -156,10 +156,7 @@ def _known(units: Collection[Unit], transfer_id: int | None, reference: str | No
     came = ReceivedSerial.objects.filter(
         sku__in={sku for sku, _number in units}, serial__in={number for _sku, number in units}
     )
-    if transfer_id is None:
-        came = came.filter(by_transfer=False)
-    if transfer_id is not None:
-        came = came.filter(line__receipt__transfer=transfer_id)
+    came = came.filter(by_transfer=False) if transfer_id is None else came.filter(line__receipt__transfer=transfer_id)
     if reference is not None:
         came = came.exclude(line__receipt__reference=reference)
     text = _("%(serial)s came already, as %(number)s.")

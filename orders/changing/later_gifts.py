@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.utils.translation import gettext as _
 
 from oms.common.copying import array
 from oms.common.states import listed
@@ -19,12 +18,10 @@ from oms.common.work import clock
 from oms.common.work.claiming import Stage
 from orders import isolating
 from orders.actors import job
-from orders.changing import followers, gift_rules, gifts, kinds
+from orders.changing import followers, gift_rules, gifts, kinds, reissuing
 from orders.changing.followers import Following
 from orders.changing.gift_rules import Facts, Gift
-from orders.changing.reissuing import CannotReissue
 from orders.intake.bodies import LineBody
-from orders.intake.placing import Placed, Refused
 from orders.models import GiftGrant, GiftRule, OrderLine, OrderState
 from orders.models.charge import BILLED, ChargeComponent
 from orders.models.gift_rule import Dropped
@@ -152,14 +149,7 @@ def _send(sent: Sequence[tuple[GiftGrant, GiftRule]]) -> None:
         return
     wishes = [Following(grant.order, [_line(grant, row)], _link(row)) for grant, row in sent]
     outcomes = followers.place_all(wishes, _MARK, actor=job(NAME))
-    placed: list[Placed] = []
-    for outcome in outcomes:
-        if isinstance(outcome, Refused):
-            why = " ".join(str(error.detail) for error in outcome.errors)
-            raise CannotReissue(_("These goods cannot be sent now: %(why)s") % {"why": why})
-        if not isinstance(outcome, Placed):
-            raise CannotReissue(_("Somebody sent something again just now. Look at the order again."))
-        placed.append(outcome)
+    placed = [reissuing.placed(outcome) for outcome in outcomes]
     lines = {line.order_id: line for line in OrderLine.objects.filter(order__in=[one.id for one in placed])}
     told = []
     for (grant, row), new in zip(sent, placed, strict=True):

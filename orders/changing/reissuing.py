@@ -18,7 +18,7 @@ from oms.common.errors import OmsError
 from orders.actors import Actor
 from orders.changing import followers, kinds
 from orders.intake.bodies import LineBody
-from orders.intake.placing import Placed, Refused
+from orders.intake.placing import Outcome, Placed, Refused
 from orders.locking import lock_order, mark_changed
 from orders.models import Order, OrderLine, OrderLink, OrderState, SubOrderLine
 from orders.models.order_link import BY_PEOPLE, CostBearer, LinkKind, ReissueReason
@@ -81,16 +81,22 @@ def reissue(
         bearer=bearer,
         units={str(position): count for position, count in wanted.items()},
     )
+    new = placed(outcome)
+    told: dict[str, Any] = {"units": _by_sku(order, wanted), "reason": reason, "bearer": bearer, "note": note}
+    timeline.record(order_id, kinds.REISSUED, actor, number=new.number, **told)
+    timeline.record(new.id, kinds.FOLLOWS, actor, number=order.number, reason=reason, bearer=bearer, note=note)
+    mark_changed(order_id)
+    return Order.objects.get(pk=new.id)
+
+
+def placed(outcome: Outcome) -> Placed:
+    """The order that sends goods again, as it was placed. Raises CannotReissue where it was not."""
     if isinstance(outcome, Refused):
         details = " ".join(str(error.detail) for error in outcome.errors)
         raise CannotReissue(_("These goods cannot be sent now: %(why)s") % {"why": details})
     if not isinstance(outcome, Placed):
         raise CannotReissue(_("Somebody sent something again just now. Look at the order again."))
-    told: dict[str, Any] = {"units": _by_sku(order, wanted), "reason": reason, "bearer": bearer, "note": note}
-    timeline.record(order_id, kinds.REISSUED, actor, number=outcome.number, **told)
-    timeline.record(outcome.id, kinds.FOLLOWS, actor, number=order.number, reason=reason, bearer=bearer, note=note)
-    mark_changed(order_id)
-    return Order.objects.get(pk=outcome.id)
+    return outcome
 
 
 def _checked(order: Order, units: Mapping[int, int]) -> dict[int, int]:
