@@ -11,6 +11,7 @@ _WORK = "^warehouse-orders/(?P<number>[0-9A-Z-]{18,40})"
 urlpatterns = [
     path("me", by_merchant.MeView.as_view(), name="me"),
     path("warehouses", by_merchant.WarehousesView.as_view(), name="warehouses"),
+    re_path(r"^warehouses/(?P<code>[^/\x00]{1,32})$", by_merchant.WarehouseView.as_view(), name="warehouse"),
     path("channels", by_merchant.ChannelsView.as_view(), name="channels"),
     path("carriers", by_merchant.CarriersView.as_view(), name="carriers"),
     path("regions", by_merchant.RegionsView.as_view(), name="regions"),

@@ -25,6 +25,7 @@ from logistics.by_merchant.serializers import (
     ReportResultsSerializer,
     ReportSerializer,
     StopAnswerSerializer,
+    WarehouseChangeSerializer,
     WarehouseSerializer,
     WorkSerializer,
 )
@@ -111,6 +112,45 @@ class WarehousesView(OrderScopedView):
         body = read_body(NewWarehouseSerializer, request)
         made = opening.open_warehouse(self.merchant, NewWarehouse(**body.validated_data))
         return Response(represent(WarehouseSerializer, made, request), status.HTTP_201_CREATED)
+
+
+class WarehouseView(OrderScopedView):
+    """One of the merchant's own warehouses."""
+
+    scopes = {"GET": "inventory.read", "PATCH": "inventory.write"}
+    serializer_class = WarehouseSerializer
+    lookup_field = "code"
+
+    def get_queryset(self) -> QuerySet[Warehouse]:
+        """The merchant's."""
+        return Warehouse.objects.filter(merchant=self.merchant).select_related("connection")
+
+    @extend_schema(
+        operation_id="read_warehouse",
+        summary="Read a warehouse",
+        description="One of the merchant's own warehouses.",
+        tags=["self-service"],
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The warehouse."""
+        return self.one()
+
+    @extend_schema(
+        operation_id="change_warehouse",
+        summary="Change a warehouse",
+        description=(
+            "Changes what is given. New orders and promises go by it at once; what was promised and sent before stays."
+        ),
+        tags=["self-service"],
+        request=WarehouseChangeSerializer,
+        responses=WarehouseSerializer,
+    )
+    def patch(self, request: Request, code: str) -> Response:
+        """Change it."""
+        warehouse = self.get_object()
+        body = read_body(WarehouseChangeSerializer, request)
+        changed = opening.change_warehouse(self.merchant, warehouse.pk, body.validated_data)
+        return Response(represent(WarehouseSerializer, changed, request))
 
 
 class ChannelsView(OrderScopedView):

@@ -1,8 +1,9 @@
 """Warehouses that merchants make for themselves: sent from on the merchants' pages and by the API."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import time
+from typing import TypedDict
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -17,6 +18,8 @@ from oms.merchants.models.application import validate_merchant_code
 from orders.intake.addressing import parse_address
 
 MOST = 50
+# Units that a warehouse can send a day.
+MOST_A_DAY = 1_000_000
 # The two ways of getting waybills that a merchant who packs by itself can choose.
 WAYBILLS = (Warehouse.WaybillWhen.OWN, Warehouse.WaybillWhen.AT_RELEASE)
 
@@ -40,19 +43,18 @@ class NewWarehouse:
         return list(self.storage_classes) == [StorageClass.VIRTUAL]
 
 
-@dataclass(frozen=True, slots=True)
-class WarehouseChange:
+class WarehouseChange(TypedDict, total=False):
     """What a merchant may change of its warehouse: what it is called, whom to call, how many units a day it can send
     (`daily_capacity`, 0: any number), its cut-offs for delivery on the same and the next day (China's time; None: as
     the service level says), and whether new orders are sent from it."""
 
     name: str
-    contact_name: str = ""
-    contact_phone: str = ""
-    daily_capacity: int = 0
-    cutoff_same_day: time | None = None
-    cutoff_next_day: time | None = None
-    is_active: bool = True
+    contact_name: str
+    contact_phone: str
+    daily_capacity: int
+    cutoff_same_day: time | None
+    cutoff_next_day: time | None
+    is_active: bool
 
 
 def link() -> Connection:
@@ -102,23 +104,30 @@ def open_warehouse(merchant: Merchant, wanted: NewWarehouse) -> Warehouse:
 
 @transaction.atomic
 def change_warehouse(merchant: Merchant, warehouse_id: int, wanted: WarehouseChange) -> Warehouse:
-    """Change it; what was promised and sent before stays. Raises WrongFields, and DoesNotExist for none of theirs."""
+    """Change what is given; what was promised and sent before stays. Raises WrongFields, and DoesNotExist for none of
+    theirs."""
     warehouse = Warehouse.objects.select_for_update(no_key=True).get(pk=warehouse_id, merchant=merchant)
+    values = dict(wanted)
     errors = []
-    if not wanted.name.strip():
-        errors.append(FieldError("name", "required", _("Give the warehouse a name.")))
-    if wanted.contact_phone and not normal_form(wanted.contact_phone):
-        errors.append(FieldError("contact_phone", "invalid", _("Give a Chinese phone number, such as 13800001111.")))
+    if "name" in wanted:
+        values["name"] = wanted["name"].strip()
+        if not values["name"]:
+            errors.append(FieldError("name", "required", _("Give the warehouse a name.")))
+    if "contact_phone" in wanted:
+        values["contact_phone"] = normal_form(wanted["contact_phone"]) or ""
+        if wanted["contact_phone"] and not values["contact_phone"]:
+            errors.append(_wrong_phone())
     if errors:
         raise WrongFields(errors)
-    warehouse.name = wanted.name.strip()
-    warehouse.contact_name = wanted.contact_name
-    warehouse.contact_phone = normal_form(wanted.contact_phone) or ""
-    warehouse.daily_capacity = wanted.daily_capacity
-    warehouse.cutoff_same_day, warehouse.cutoff_next_day = wanted.cutoff_same_day, wanted.cutoff_next_day
-    warehouse.is_active = wanted.is_active
-    warehouse.save(update_fields=[field.name for field in fields(WarehouseChange)])
+    for name, value in values.items():
+        setattr(warehouse, name, value)
+    if values:
+        warehouse.save(update_fields=list(values))
     return warehouse
+
+
+def _wrong_phone() -> FieldError:
+    return FieldError("contact_phone", "invalid", _("Give a Chinese phone number, such as 13800001111."))
 
 
 def _judged(merchant: Merchant, wanted: NewWarehouse) -> tuple[list[FieldError], Region | None, str]:
@@ -143,7 +152,7 @@ def _judged(merchant: Merchant, wanted: NewWarehouse) -> tuple[list[FieldError],
         text = _("A sandbox buys no waybills of carriers: bring your own.")
         errors.append(FieldError("waybill_when", "no_waybills_here", text))
     if wanted.contact_phone and not normal_form(wanted.contact_phone):
-        errors.append(FieldError("contact_phone", "invalid", _("Give a Chinese phone number, such as 13800001111.")))
+        errors.append(_wrong_phone())
     if wanted.is_virtual and not wanted.address.strip():
         return errors, Region.objects.order_by("code").first(), ""
     read = parse_address(wanted.address)

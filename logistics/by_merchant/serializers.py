@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
@@ -26,6 +27,9 @@ WAREHOUSE = {
     "contact_name": "李明",
     "contact_phone": "13800001111",
     "waybill_when": "own",
+    "daily_capacity": 500,
+    "cutoff_same_day": None,
+    "cutoff_next_day": "16:00:00",
     "ships_by_api": True,
     "is_active": True,
 }
@@ -78,6 +82,33 @@ class NewWarehouseSerializer(serializers.Serializer):
         required=False,
         help_text="`own`: you bring waybills and report them; `at_release`: they are bought before you are asked.",
     )
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("A smaller team", {"daily_capacity": 200, "cutoff_next_day": "15:00"}, request_only=True)]
+)
+class WarehouseChangeSerializer(serializers.Serializer):
+    """What may change of a warehouse. Its address and what it keeps stay: stock and promises were made by them."""
+
+    name = LineField(max_length=120, required=False)
+    contact_name = LineField(max_length=60, required=False, allow_blank=True)
+    contact_phone = LineField(max_length=20, required=False, allow_blank=True)
+    daily_capacity = serializers.IntegerField(
+        min_value=0, max_value=opening.MOST_A_DAY, required=False, help_text="Units a day; 0: any number."
+    )
+    cutoff_same_day = serializers.TimeField(
+        required=False, allow_null=True, help_text="China's time; null: as the service level says."
+    )
+    cutoff_next_day = serializers.TimeField(
+        required=False, allow_null=True, help_text="China's time; null: as the service level says."
+    )
+    is_active = serializers.BooleanField(required=False, help_text="False: it gets no new orders.")
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse what cannot be changed rather than pass over it."""
+        if isinstance(data, dict) and (fixed := sorted((set(WAREHOUSE) - set(self.fields)) & set(data))):
+            raise serializers.ValidationError({name: _("This cannot be changed.") for name in fixed}, "fixed")
+        return super().to_internal_value(data)
 
 
 CHANNEL = {"code": "tmall", "name": "天猫旗舰店", "is_active": True, "matches_skus": False}

@@ -1,6 +1,6 @@
 """The merchant's own warehouses and channels: looked at, and warehouses opened without anybody of the staff."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -25,8 +25,6 @@ from oms.common.templatetags.staff import badge
 from oms.merchant_admin import OwnPages, merchant_of, site
 from oms.merchants.models import Channel, Merchant
 from oms.portal import imports
-
-MOST_A_DAY = 1_000_000
 
 
 def _time_of_day(label: Any) -> forms.TimeField:
@@ -96,7 +94,7 @@ class ChangeForm(forms.Form):
     daily_capacity = forms.IntegerField(
         label=gettext_lazy("daily capacity"),
         min_value=0,
-        max_value=MOST_A_DAY,
+        max_value=opening.MOST_A_DAY,
         help_text=gettext_lazy(
             "Units that it can send a day; 0: any number. What is above is promised for later days."
         ),
@@ -115,7 +113,7 @@ def _change(request: HttpRequest, warehouse_id: int, data: dict[str, Any]) -> st
     merchant = merchant_of(request)
     if merchant is None:
         raise PermissionDenied
-    changed = opening.change_warehouse(merchant, warehouse_id, WarehouseChange(**data))
+    changed = opening.change_warehouse(merchant, warehouse_id, cast(WarehouseChange, data))
     return _("Warehouse %(code)s is changed: new orders go by it.") % {"code": changed.code}
 
 

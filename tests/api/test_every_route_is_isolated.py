@@ -47,6 +47,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "reservations": lambda t: {"number": t.cart.number},
     "returns": lambda t: {"number": t.returned.number},
     "warehouse-orders": lambda t: {"number": t.work.number},
+    "warehouses": lambda t: {"code": t.shop.warehouse.code},
     "inventory": lambda t: {"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code},
 }
 

@@ -153,3 +153,25 @@ def test_warehouses_are_opened_for_oneself_alone(seller):
     mixed = post(client, "warehouses", {**body, "code": "", "storage_classes": ["virtual", "ambient"]})
     assert mixed.json()["errors"][0]["code"] == "virtual_apart"
     assert Warehouse.objects.filter(merchant=seller.merchant).count() == 1
+
+
+def test_a_warehouse_is_read_and_changed_by_its_code(seller):
+    client = factories.client_of(seller.merchant)
+    address = f"/api/v1/warehouses/{seller.warehouse.code}"
+    before = client.get(address).json()
+    assert (before["code"], before["is_active"]) == (seller.warehouse.code, True)
+
+    wish = {"daily_capacity": 200, "cutoff_next_day": "15:00", "contact_phone": "+86 138 0000 2222"}
+    changed = client.patch(address, wish, format="json").json()
+    told = {"daily_capacity": 200, "cutoff_next_day": "15:00:00", "contact_phone": "13800002222"}
+    assert changed == before | told == client.get(address).json()
+    assert client.patch(address, {"cutoff_next_day": None}, format="json").json()["cutoff_next_day"] is None
+    assert client.patch(address, {}, format="json").json() == changed | {"cutoff_next_day": None}
+
+    wrong = {"name": "", "contact_phone": "12", "daily_capacity": -1, "cutoff_same_day": "25:00"}
+    for name, value in wrong.items():
+        refused = client.patch(address, {name: value, "contact_name": "lost"}, format="json")
+        assert (refused.status_code, refused.json()["errors"][0]["attr"]) == (400, name)
+    fixed = client.patch(address, {"code": "X", "address": "北京市东城区2号"}, format="json").json()["errors"]
+    assert {(error["attr"], error["code"]) for error in fixed} == {("code", "fixed"), ("address", "fixed")}
+    assert client.get(address).json() == changed | {"cutoff_next_day": None}
