@@ -147,6 +147,18 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "received_serial_numbers_are_of_units_that_came",
+        "Serial numbers of what came are of the SKU of their line and at most as many as its units, and those of a"
+        " transfer's receipt, and only these, came by a transfer.",
+        """
+        SELECT r.reference, l.id, l.quantity, count(*) FROM inventory_receivedserial n
+        JOIN inventory_receiptline l ON l.id = n.line_id JOIN inventory_receipt r ON r.id = l.receipt_id
+        GROUP BY r.id, l.id
+        HAVING count(*) > l.quantity
+            OR bool_or(n.sku_id <> l.sku_id OR n.by_transfer <> (r.transfer_id IS NOT NULL))
+        """,
+    ),
+    Invariant(
         "capacity_taken_is_the_number_of_takes",
         "What is taken of a day or slot is the number of places that demands have.",
         """

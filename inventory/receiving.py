@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import connection, transaction
+from django.db.models import BooleanField, ExpressionWrapper
 from django.utils.translation import gettext as _
 
-from inventory import coded, lots, reserving
+from inventory import coded, hosting, lots, reserving
 from inventory.lots import LotKey, LotMove
-from inventory.models import Quality, Stock, StockMovement
+from inventory.models import Quality, Stock, StockMovement, Warehouse
 from oms.common.copying import array
 from oms.common.errors import OmsError
 from oms.common.work import nudging
@@ -85,13 +86,17 @@ def receive_all(
     """Book units into a warehouse and wake the sub-orders that wait for them. `demand_kind` is the kind of the demands
     that they name.
 
-    Raises OmsError if units of one are not positive, and CountedByCodes where the units are codes.
+    Raises OmsError if units of one are not positive, CountedByCodes where the units are codes, and NotKept where the
+    warehouse keeps no goods of their merchant.
     """
     if any(one.units <= 0 for one in arrived):
         raise OmsError(_("Give the number of units that came in, at least 1."), attr="units")
     rows = rows_of({(warehouse_id, one.sku_id) for one in arrived})
     reserving.lock_stock(rows.values())
-    stock = Stock.objects.in_bulk(list(rows.values()))
+    is_kept = ExpressionWrapper(hosting.is_kept(), output_field=BooleanField())
+    stock = Stock.objects.annotate(may_lie_there=is_kept).in_bulk(list(rows.values()))
+    if not all(row.may_lie_there for row in stock.values()):
+        raise hosting.not_kept(Warehouse.objects.get(pk=warehouse_id))
     if any(row.keeps_codes for row in stock.values()):
         coded.require_plain(stock)
     moves: list[tuple[LotKey, Arrived]] = []

@@ -1,5 +1,6 @@
 """What the cells of the promise's tables mean, and how their values are written."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, time
@@ -17,6 +18,15 @@ class WrongCell(ValueError):
     def __init__(self, attr: str, code: str, detail: str) -> None:
         super().__init__(detail)
         self.error = FieldError(attr, code, detail)
+
+
+class Misread(ValueError):
+    """A cell's text that is not understood; says in words what is."""
+
+
+# As spreadsheets write days and times, also where they were told none of the form in which a table is exported.
+_DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]0{1,2}:00(?::00)?)?")
+_TIME = re.compile(r"(\d{1,2})[:：](\d{2})(?::00)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,9 @@ class Column:
             found = known[text] if text in known else self.read(text)
         except (ValueError, InvalidOperation) as error:
             detail = _("“%(text)s” cannot be read.") % {"text": text[:60]}
-            if self.lookup is not None:
+            if isinstance(error, Misread):
+                detail = str(error)
+            elif self.lookup is not None:
                 detail = _("Nothing is called “%(text)s”.") % {"text": text[:60]}
             raise WrongCell(self.header, "invalid", detail) from error
         return found if isinstance(found, dict) else {self.attr: found}
@@ -95,13 +107,23 @@ def write_yes(value: bool) -> str:
 
 
 def day(value: str) -> date:
-    """A day as 2026-11-26."""
-    return date.fromisoformat(value)
+    """A day as 2026-11-26, 2026/11/26 or 2026年11月26日. Raises Misread."""
+    if found := _DAY.fullmatch(value):
+        try:
+            return date(*map(int, found.groups()))
+        except ValueError:
+            pass
+    raise Misread(_("“%(text)s” is no day such as 2026-12-31.") % {"text": value[:60]})
 
 
 def clock_time(value: str) -> time:
-    """A time as 23:00."""
-    return time.fromisoformat(value)
+    """A time as 23:00 or 9:00. Raises Misread."""
+    if found := _TIME.fullmatch(value):
+        try:
+            return time(*map(int, found.groups()))
+        except ValueError:
+            pass
+    raise Misread(_("“%(text)s” is no time such as 23:00.") % {"text": value[:60]})
 
 
 def write_time(value: time | None) -> str:
@@ -111,9 +133,9 @@ def write_time(value: time | None) -> str:
 
 def minutes(value: str) -> int:
     """Minutes after midnight of a time; 24:00 is the end of the day."""
-    if value == "24:00":
+    if re.fullmatch(r"24[:：]00(:00)?", value):
         return 24 * 60
-    found = time.fromisoformat(value)
+    found = clock_time(value)
     return found.hour * 60 + found.minute
 
 
@@ -127,7 +149,8 @@ def choice(values: list[str]) -> Callable[[str], str]:
 
     def read(value: str) -> str:
         if value not in values:
-            raise ValueError(value)
+            known = ", ".join(filter(None, values))
+            raise Misread(_("There is no “%(text)s”. Known ones: %(known)s.") % {"text": value[:60], "known": known})
         return value
 
     return read

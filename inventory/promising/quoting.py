@@ -22,6 +22,7 @@ from inventory.promising.freight import Measures, services_for
 from inventory.promising.offering import Appointment, Offer, Parcel
 from inventory.promising.tables import Tables
 from inventory.sourcing import rulebook
+from inventory.sourcing.bundling import Line, bundles
 from inventory.sourcing.choosing import choose
 from inventory.sourcing.rules import Candidate, Want
 from oms.common.copying import array
@@ -72,16 +73,17 @@ def quote(
     region_code: str,
     at: datetime,
     *,
+    channel_id: int | None = None,
     is_cod: bool = False,
     carriers: Collection[str] = (),
     waited_for: WaitedFor | None = None,
 ) -> Quote:
-    """What can be promised for the basket now. `region_code` is one of a known county; `carriers` (codes) are those
-    that can be asked, where the tables know any of them. `waited_for` says who comes first where goods are on
-    order."""
+    """What can be promised for the basket now. `region_code` is one of a known county; `channel_id` says by whose rules
+    its parcels are chosen and split (None: by those of all channels); `carriers` (codes) are those that can be asked,
+    where the tables know any of them. `waited_for` says who comes first where goods are on order."""
     known = tables.current().only_carriers(carriers)
     today = at.astimezone(CHINA).date()
-    planned, short, virtual = _Planning(lines, region_code, today, is_cod=is_cod).plan(waited_for)
+    planned, short, virtual = _Planning(lines, region_code, today, channel_id, is_cod=is_cod).plan(waited_for)
     parcels = [one.parcel for one in planned]
     offers = offering.offers(known, parcels, region_code, at) if parcels else []
     possible = [offer for offer in offers if offer.is_possible]
@@ -97,18 +99,20 @@ _Contents = list[tuple[int, int]]
 
 
 class _Planning:
-    """Spreads a basket over warehouses as the pipeline would: merchants and classes apart, then by stock."""
+    """Spreads a basket over warehouses as the pipeline would: merchants and classes apart, by split rules, then by
+    stock."""
 
-    def __init__(self, lines: Sequence[BasketLine], region_code: str, today: date, *, is_cod: bool) -> None:
+    def __init__(
+        self, lines: Sequence[BasketLine], region_code: str, today: date, channel_id: int | None, *, is_cod: bool
+    ) -> None:
         self.lines, self.today, self.is_cod = lines, today, is_cod
-        self.groups: dict[tuple[int, str], list[Want]] = defaultdict(list)
-        for i, line in enumerate(lines):
-            if line.sku.storage_class != StorageClass.VIRTUAL:
-                key = (line.sku.merchant_id, line.sku.storage_class)
-                self.groups[key].append(Want(i, line.sku.pk, line.quantity))
         book = rulebook.current()
         book.routes.prepare({region_code})
-        self.asked = {key: book.asked(book.rules_for(key[0], None, key[1]), *key, region_code) for key in self.groups}
+        self.groups = _groups(lines, book, channel_id)
+        pairs = {(merchant_id, storage_class) for merchant_id, storage_class, _bundle in self.groups}
+        self.asked = {
+            pair: book.asked(book.rules_for(pair[0], channel_id, pair[1]), *pair, region_code) for pair in pairs
+        }
         self.warehouses = {one.warehouse_id for asked in self.asked.values() for one in asked.everybody}
         self.full = capacity.full_days(self.warehouses, today)
         self.planned: list[PlannedParcel] = []
@@ -137,7 +141,7 @@ class _Planning:
             if not wants:
                 continue
             values = {want.line_id: self.lines[want.line_id].price_fen * want.quantity for want in wants}
-            choice = choose(wants, self.asked[key].steps, available, values_fen=values)
+            choice = choose(wants, self.asked[key[:2]].steps, available, values_fen=values)
             sent: dict[int, int] = defaultdict(int)
             for candidate, takes in choice.parts:
                 contents = tuple((take.line_id, take.quantity) for take in takes)
@@ -167,6 +171,30 @@ class _Planning:
         else:
             why = _why_apart(sku, candidate, self.planned)
         return PlannedParcel(parcel, candidate.code, sku.merchant.code, contents, why, expected_on)
+
+
+def _groups(
+    lines: Sequence[BasketLine], book: rulebook.Book, channel_id: int | None
+) -> dict[tuple[int, str, int], list[Want]]:
+    """What is to be sent, by merchant, storage class, and bundle in which it travels by split rules."""
+    alike: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for i, line in enumerate(lines):
+        if line.sku.storage_class != StorageClass.VIRTUAL:
+            alike[line.sku.merchant_id, line.sku.storage_class].append(i)
+    groups: dict[tuple[int, str, int], list[Want]] = defaultdict(list)
+    for (merchant_id, storage_class), places in alike.items():
+        sized = [
+            Line(
+                *(i, storage_class, lines[i].sku.category, lines[i].quantity * lines[i].sku.weight_g),
+                (lines[i].sku.volume_mm3 or 0) * lines[i].quantity // MM3_OF_A_CM3,
+            )
+            for i in places
+        ]
+        numbers = bundles(sized, book.splits_for(merchant_id, channel_id))
+        for i in places:
+            want = Want(i, lines[i].sku.pk, lines[i].quantity)
+            groups[merchant_id, storage_class, numbers[i]].append(want)
+    return groups
 
 
 def _available(warehouses: Collection[int], skus: Collection[int]) -> dict[tuple[int, int], int]:
@@ -213,8 +241,11 @@ def _why_apart(sku: Sku, candidate: Candidate, before: Sequence[PlannedParcel]) 
     if all(one.merchant != sku.merchant.code for one in before):
         return Reason("other_merchant", {"merchant": sku.merchant.code})
     mine = [one for one in before if one.merchant == sku.merchant.code]
-    if all(one.parcel.storage_class != sku.storage_class for one in mine):
+    alike = [one.parcel.warehouse_id for one in mine if one.parcel.storage_class == sku.storage_class]
+    if not alike:
         return Reason("other_storage_class", {"storage_class": sku.storage_class})
+    if candidate.warehouse_id in alike:
+        return Reason("split_rule", {})
     return Reason("other_warehouse", {"warehouse": candidate.code})
 
 

@@ -9,10 +9,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 
 from inventory.promising import calendar_watch
 from inventory.promising.known_sheets import BY_MODEL
-from inventory.promising.sheets import Outcome, RowResult, Sheet, export_rows, import_rows
+from inventory.promising.sheets import Outcome, RowResult, Sheet, export_rows, import_rows, lacks
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.files import tables
 
@@ -77,10 +78,16 @@ class SheetAdmin(KeysetAdmin):
         if not self._may_import(request):
             raise PermissionDenied
         form = UploadForm(request.POST or None, request.FILES or None)
-        error, results = "", None
+        error, results, unknown = "", None, []
         if request.method == "POST" and form.is_valid():
             try:
-                results = self._import(tables.read_upload(form.cleaned_data["file"]))
+                table = tables.read_upload(form.cleaned_data["file"])
+                unknown = [header for header in table.headers if header and header not in self.sheet.headers]
+                if missing := lacks(self.sheet, table.headers):
+                    text = _("The file lacks the columns that say what a row is about: %(columns)s.")
+                    error = text % {"columns": ", ".join(missing)}
+                else:
+                    results = self._import(table)
             except tables.UnreadableFile as refusal:
                 error = str(refusal)
         counts = Counter(result.outcome for result in results or ())
@@ -91,6 +98,7 @@ class SheetAdmin(KeysetAdmin):
             "headers": self.sheet.headers,
             "error": error,
             "has_results": results is not None,
+            "unknown": unknown,
             "shown": sorted(results or (), key=lambda result: not result.errors)[:MOST_SHOWN],
             "added": counts[Outcome.ADDED],
             "changed": counts[Outcome.CHANGED],

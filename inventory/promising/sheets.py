@@ -59,9 +59,20 @@ class Sheet:
         return [names[name] for name in self.key]
 
 
+def lacks(sheet: Sheet, headers: Collection[str]) -> list[str]:
+    """The columns without which no row of a file says what it is about."""
+    return [
+        column.header
+        for column in sheet.columns
+        if column.header not in headers
+        and any(name in sheet.key and not sheet.model._meta.get_field(name).has_default() for name in column.attributes)
+    ]
+
+
 def import_rows(sheet: Sheet, rows: Iterable[tuple[int, Mapping[str, str]]]) -> list[RowResult]:
     """Store the rows (number and cells by header) that are right; one result for each, in order. Columns that the file
     does not have stay as they are."""
+    there: dict[tuple[Any, ...], models.Model] | None = None
     known = {column.header: column.lookup() for column in sheet.columns if column.lookup is not None}
     given: set[str] = set()
     results: list[RowResult] = []
@@ -75,7 +86,10 @@ def import_rows(sheet: Sheet, rows: Iterable[tuple[int, Mapping[str, str]]]) -> 
             result.errors.append(FieldError(sheet.headers[0], "too_many", detail))
             continue
         given.update(cells)
-        instance = _instance(sheet, cells, known, result)
+        if there is None:
+            whole = all(column.header in cells for column in sheet.columns)
+            there = {} if whole else {_key(sheet, one): one for one in sheet.model._default_manager.all()}
+        instance = _instance(sheet, cells, known, result, there)
         if instance is None:
             continue
         key = _key(sheet, instance)
@@ -89,7 +103,11 @@ def import_rows(sheet: Sheet, rows: Iterable[tuple[int, Mapping[str, str]]]) -> 
 
 
 def _instance(
-    sheet: Sheet, cells: Mapping[str, str], known: Mapping[str, Mapping[str, Any]], result: RowResult
+    sheet: Sheet,
+    cells: Mapping[str, str],
+    known: Mapping[str, Mapping[str, Any]],
+    result: RowResult,
+    there: Mapping[tuple[Any, ...], models.Model],
 ) -> models.Model | None:
     values: dict[str, Any] = {}
     for column in sheet.columns:
@@ -103,6 +121,11 @@ def _instance(
     if result.errors:
         return None
     instance = sheet.model(**values)
+    if (former := there.get(_key(sheet, instance))) is not None:
+        for column in sheet.columns:
+            if column.header not in cells:
+                for name in column.attributes:
+                    setattr(instance, name, getattr(former, name))
     try:
         instance.clean_fields()
     except ValidationError as error:

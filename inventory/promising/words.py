@@ -38,6 +38,7 @@ SENTENCES = {
     "other_merchant": _("It is of another merchant: %(merchant)s."),
     "other_storage_class": _("Its storage class is another."),
     "other_warehouse": _("It lies in another warehouse: %(warehouse)s."),
+    "split_rule": _("A split rule lets it travel apart."),
     "awaits_receipt": _("Its goods are on order or on their way, and come on %(expected_on)s."),
 }
 

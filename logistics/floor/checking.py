@@ -190,6 +190,12 @@ def _scan_serial(task: PickTask, lines: Sequence[Wanted], line: Wanted, serial: 
     if number := elsewhere.get((line.sku_id, serial)):
         text = _("%(serial)s is the unit of another parcel, %(number)s.")
         raise WrongSerial(text % {"serial": serial, "number": number}, attr="code")
+    if strange := serials.stranger(task.warehouse_order.warehouse_id, line.sku_id, serial):
+        text = _("%(serial)s never came to this warehouse.")
+        if strange.elsewhere:
+            text = _("%(serial)s came to %(warehouse)s, and not here since.")
+        text += " " + _("Scan the number on the unit again. If it is right, put the unit aside and take another.")
+        raise WrongSerial(text % {"serial": serial, "warehouse": strange.elsewhere}, attr="code")
     PickTaskLine.objects.filter(task=task, sub_order_line=int(line.line)).update(serials=[*line.serials, serial])
     return line
 

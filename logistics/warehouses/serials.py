@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 
+from inventory.models import DemandKind, Quality
 from inventory.serials import lock
 from logistics.models import WarehouseOrderState
 from logistics.warehouses.packing import Packing
@@ -16,7 +18,7 @@ from orders.models.return_request import RESTOCKED
 
 # Whether the unit of row `{unit}` came back: inspection named it; or did not name all that came of the line, so that it
 # may be one of those; or it came in a parcel that nobody knew, and was taken into stock.
-_CAME_BACK = f"""(
+CAME_BACK = f"""(
     EXISTS (
         SELECT FROM orders_returnedserial back JOIN orders_returnline rl ON rl.id = back.line_id
         JOIN orders_suborderline bl ON bl.id = rl.sub_order_line_id
@@ -36,7 +38,7 @@ _CAME_BACK = f"""(
             AND sp.state = '{StrayState.KEPT}' AND sp.ended_at > {{unit}}.told_at
     ))
 """
-_HAS_LEFT = """(
+HAS_LEFT = """(
     before.shipped_at IS NOT NULL
     OR EXISTS (SELECT FROM logistics_shipment h WHERE h.id = other.shipment_id AND h.left_at IS NOT NULL))
 """
@@ -79,8 +81,8 @@ def note(packings: Mapping[int, Packing]) -> Mapping[int, list[tuple[str, Any]]]
             FROM logistics_unitserial mine JOIN inventory_sku k ON k.id = mine.sku_id
             JOIN logistics_unitserial other ON (other.serial, other.sku_id) = (mine.serial, mine.sku_id)
                 AND other.warehouse_order_id <> mine.warehouse_order_id
-            JOIN logistics_warehouseorder before ON before.id = other.warehouse_order_id AND {_HAS_LEFT}
-            WHERE mine.id = ANY(%s::bigint[]) AND NOT {_CAME_BACK.format(unit="other")}
+            JOIN logistics_warehouseorder before ON before.id = other.warehouse_order_id AND {HAS_LEFT}
+            WHERE mine.id = ANY(%s::bigint[]) AND NOT {CAME_BACK.format(unit="other")}
             GROUP BY mine.id, k.code ORDER BY mine.id
             """,
             [array(new)],
@@ -110,7 +112,7 @@ def taken(units: Iterable[tuple[int, str]], *, but: Collection[int]) -> dict[tup
             JOIN logistics_warehouseorder before ON before.id = other.warehouse_order_id
             WHERE before.id <> ALL(%(but)s::bigint[])
                 AND before.is_current AND before.state = '{WarehouseOrderState.PACKED}'
-                OR {_HAS_LEFT} AND NOT {_CAME_BACK.format(unit="other")}
+                OR {HAS_LEFT} AND NOT {CAME_BACK.format(unit="other")}
             GROUP BY w.sku, w.serial
             UNION ALL
             SELECT w.sku, w.serial, max(before.number)
@@ -126,6 +128,61 @@ def taken(units: Iterable[tuple[int, str]], *, but: Collection[int]) -> dict[tup
             {"skus": array(skus), "serials": text_array(serials), "but": array(but)},
         )
         return {(sku, serial): number for sku, serial, number in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Where a unit came to, by its serial number, that did not come to the warehouse which has it in hand: another
+    warehouse's name, or empty where it came nowhere."""
+
+    elsewhere: str
+
+
+def stranger(warehouse_id: int, sku_id: int, serial: str) -> Stranger | None:
+    """Whether the unit cannot be one of those that lie in the warehouse, by the serial numbers of what came in; None:
+    it can. It can where units may lie there whose numbers nobody told: of opening stock, of counts, of systems that
+    tell none; and where units went of which nobody said which they were. What was packed before came in, and is asked
+    of `taken`. One statement for a unit that came here, else two."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT r.warehouse_id, h.name FROM inventory_receivedserial s
+            JOIN inventory_receiptline l ON l.id = s.line_id JOIN inventory_receipt r ON r.id = l.receipt_id
+            JOIN inventory_warehouse h ON h.id = r.warehouse_id
+            WHERE s.serial = %s AND s.sku_id = %s ORDER BY s.id DESC LIMIT 1
+            """,
+            [serial, sku_id],
+        )
+        came_to, name = cursor.fetchone() or (None, "")
+        if came_to == warehouse_id:
+            return None
+        cursor.execute(
+            f"""
+            WITH numbered AS (  -- by their serial numbers here, and since when such numbers are told
+                SELECT count(*) FILTER (WHERE l.quality = '{Quality.GOOD}' AND NOT EXISTS (
+                        SELECT FROM logistics_unitserial other
+                        JOIN logistics_warehouseorder before ON before.id = other.warehouse_order_id
+                        WHERE (other.serial, other.sku_id) = (n.serial, n.sku_id) AND {HAS_LEFT}
+                    ) AND NOT EXISTS (
+                        SELECT FROM inventory_receivedserial later
+                        WHERE (later.serial, later.sku_id) = (n.serial, n.sku_id) AND later.id > n.id
+                    )) AS units, min(r.created_at) AS since
+                FROM inventory_receivedserial n JOIN inventory_receiptline l ON l.id = n.line_id
+                JOIN inventory_receipt r ON r.id = l.receipt_id
+                WHERE n.sku_id = %(sku)s AND r.warehouse_id = %(warehouse)s
+            )
+            SELECT EXISTS (SELECT FROM logistics_unitserial u WHERE u.serial = %(serial)s AND u.sku_id = %(sku)s)
+                OR s.on_hand - numbered.units + (
+                    SELECT coalesce(-sum(m.on_hand_change), 0) FROM inventory_stockmovement m
+                    WHERE m.stock_id = s.id AND m.on_hand_change < 0 AND m.created_at >= numbered.since
+                        AND m.demand_kind <> '{DemandKind.SUB_ORDER_LINE}'
+                ) > 0
+            FROM numbered, inventory_stock s WHERE s.warehouse_id = %(warehouse)s AND s.sku_id = %(sku)s
+            """,
+            {"serial": serial, "sku": sku_id, "warehouse": warehouse_id},
+        )
+        (may_be_here,) = cursor.fetchone() or (True,)
+    return None if may_be_here else Stranger(name)
 
 
 def away(units: Collection[tuple[int, str]]) -> dict[tuple[int, str], str]:
@@ -180,7 +237,7 @@ def whose(units: Collection[tuple[int, str]]) -> set[int]:
             SELECT DISTINCT l.sub_order_id FROM unnest(%s::bigint[], %s::text[]) AS w(sku, serial)
             JOIN logistics_unitserial u ON (u.serial, u.sku_id) = (w.serial, w.sku)
             JOIN orders_suborderline l ON l.id = u.sub_order_line_id
-            WHERE NOT {_CAME_BACK.format(unit="u")}
+            WHERE NOT {CAME_BACK.format(unit="u")}
             """,
             [array(skus), text_array(numbers)],
         )

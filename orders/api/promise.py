@@ -21,13 +21,14 @@ from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
 from oms.common.money import fen_text, to_fen
 from oms.merchants.calls.views import MerchantView
-from oms.merchants.models import Merchant
+from oms.merchants.models import Channel, Merchant
 from orders.api.serializers.promise import PromiseRequestSerializer, QuoteSerializer
 from orders.fulfilling.waiting import units_waited_for
 from orders.intake.addressing import read_text
 from orders.intake.divisions import divisions
 from orders.intake.terms import carriers_in_use
 from orders.models import PaymentMethod
+from orders.stock.baskets import channel_of
 
 
 class PromiseView(MerchantView):
@@ -60,7 +61,13 @@ class PromiseView(MerchantView):
         now = timezone.now()
         is_cod = data["payment_method"] == PaymentMethod.COD
         found = quoting.quote(
-            lines, region, now, is_cod=is_cod, carriers=carriers_in_use(), waited_for=units_waited_for
+            lines,
+            region,
+            now,
+            channel_id=_channel(self.merchant, data["source"]),
+            is_cod=is_cod,
+            carriers=carriers_in_use(),
+            waited_for=units_waited_for,
         )
         return Response(_shown(found, lines, region, now, self.merchant))
 
@@ -80,6 +87,14 @@ class PromiseView(MerchantView):
         if wrong:
             raise InvalidInput(wrong)
         return lines
+
+
+def _channel(merchant: Merchant, source: str) -> int | None:
+    """The channel (id) of that code; left out, the merchant's own, or none where it has none. Raises WrongFields."""
+    if not source:
+        own = Channel.objects.filter(merchant=merchant, code=merchant.code, is_active=True)
+        return own.values_list("pk", flat=True).first()
+    return channel_of(merchant, source).pk
 
 
 def _region(data: dict[str, Any]) -> str:

@@ -126,6 +126,7 @@ def quote(order: TypedOrder, region: Region) -> Quote:
         basket,
         region.code,
         timezone.now(),
+        channel_id=order.channel.pk,
         is_cod=order.payment_method == PaymentMethod.COD,
         carriers=carriers_in_use(),
         waited_for=units_waited_for,

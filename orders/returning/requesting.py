@@ -1,7 +1,7 @@
 """Asking for a return: by staff, merchants and buyers."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,6 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from inventory import hosting
+from inventory.models import Warehouse
 from oms.common.errors import OmsError
 from orders.actors import Actor, job
 from orders.changing import charging
@@ -95,7 +97,7 @@ def request(
         decide_hours=terms.decide_hours,
         ship_days=terms.ship_days,
         inspect_hours=terms.inspect_hours,
-        warehouse_id=(terms.warehouse_id or part.warehouse_id) if needs_goods else None,
+        warehouse_id=_back_to(terms.warehouse_id, part.warehouse_id, lines) if needs_goods else None,
         requested_by_kind=actor.kind,
         requested_by=actor.name[:80],
         ready_at=deadlines.to_decide(now, terms.decide_hours),
@@ -119,6 +121,15 @@ def request(
     if terms.approves_at_once and not outside:
         return deciding.approve(row.pk, actor=job(deadlines.NAME))
     return row
+
+
+def _back_to(of_terms: int | None, sent_from: int | None, lines: Iterable[SubOrderLine]) -> int | None:
+    """The warehouse (id) of the terms, where it keeps such goods, else the one that sent them."""
+    if of_terms is None or of_terms == sent_from:
+        return sent_from
+    host = hosting.host(Warehouse.objects.get(pk=of_terms))
+    skus = [line.order_line.sku for line in lines]
+    return of_terms if all(host.may_keep(sku.merchant_id, sku.storage_class) for sku in skus) else sent_from
 
 
 @transaction.atomic

@@ -90,10 +90,11 @@ def receive(
     of an ended return went back otherwise meanwhile, ChangedMeanwhile."""
     row = lock_return(return_id, version=version)
     require(row, *EXPECTED, *(ENDED_WITHOUT if row.needs_goods and row.kind != ReturnKind.REFUSED_AT_DOOR else ()))
-    if warehouse_id is not None and warehouse_id != row.warehouse_id:
-        deciding.send_to(row, warehouse_id)
-    if row.warehouse_id is None:
+    there = warehouse_id if warehouse_id is not None else row.warehouse_id
+    if there is None:
         raise OmsError(_("Choose the warehouse to which the goods go."), attr="warehouse")
+    # Also where it was said before: it may keep no goods of their merchant any more.
+    deciding.send_to(row, there)
     if row.state in ENDED_WITHOUT:
         deciding.reopen(row)
     row.receive()

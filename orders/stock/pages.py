@@ -101,7 +101,7 @@ class _ScanForm(forms.Form):
 def _count_rows(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:
     text = data["rows"]
     if data["file"]:
-        lines = _lines_of(tables.read_upload(data["file"]))
+        lines = _lines_of(tables.read_upload(data["file"], needs_rows=False))
         text = "\n".join([text, *lines] if text.strip() else lines)
     rows = [Counted(*row) for row in typed_rows.rows_of(text, typed_rows.code_and_units)]
     wrong = counts.count(count_id, rows)
@@ -114,10 +114,12 @@ def _count_rows(request: HttpRequest, count_id: int, data: dict[str, Any]) -> st
 
 def _lines_of(table: tables.Table) -> list[str]:
     """The first two cells of each row of a file, at its number in the file; the first row, too, where it is none of
-    names but of a code and units."""
+    names but of a code and units. Raises UnreadableFile where there is none."""
     rows = dict(table.rows)
     if len(table.headers) > 1 and table.headers[1].strip().isdecimal():
-        rows[min(rows) - 1] = table.headers
+        rows[min(rows, default=2) - 1] = table.headers
+    if not rows:
+        raise tables.UnreadableFile(_("The file has no rows."))
     return ["\t".join(rows.get(number, [])[:2]) for number in range(1, max(rows) + 1)]
 
 

@@ -14,6 +14,7 @@ from orders.admin import rehearsals
 from orders.admin.sourcing_rules import SourcingRuleSetAdmin
 from orders.models import SubOrder
 from tests import factories, steps
+from tests.admin.conftest import client_of
 
 pytestmark = pytest.mark.django_db
 LAST = {"on_partial": "allocate", "on_none": "backorder"}
@@ -134,6 +135,37 @@ def test_of_two_people_who_change_a_draft_the_second_is_told_what_the_first_chan
     assert boss.post(address, typed(answer)).status_code == 302
     assert (steps.fresh(draft).name, draft.rules.get(position=1).parcel_km) == ("Mine", 0), "the second's decision"
     assert boss.post(address, typed(boss.get(address), name="Mine 2")).status_code == 302
+
+
+def test_what_was_typed_into_a_draft_that_was_switched_on_meanwhile_is_a_draft_of_its_own(boss, shop):
+    boss.post(reverse("admin:inventory_sourcingruleset_add"), form_of({"min_value": "100"}, {"name": "the rest"}))
+    rules = SourcingRuleSet.objects.get()
+    address = reverse("admin:inventory_sourcingruleset_change", args=[rules.pk])
+    mine = typed(boss.get(address), **{"name": "Mine", "rules-0-parcel_km": 300})
+    VERSIONS.activate(rules.pk, by="li")
+
+    wrong = boss.post(address, mine | {"rules-0-parcel_km": -1})
+    assert wrong.status_code == 200
+    assert "Far first was switched on meanwhile, by li." in wrong.content.decode()
+    assert 'value="Mine"' in wrong.content.decode(), "what was typed is kept"
+    assert SourcingRuleSet.objects.count() == 1
+
+    page = boss.post(address, mine, follow=True)
+    draft = SourcingRuleSet.objects.get(state="draft")
+    assert page.redirect_chain[-1][0] == reverse("admin:inventory_sourcingruleset_change", args=[draft.pk])
+    assert "What you typed is a draft of its own" in page.content.decode()
+    assert (draft.name, draft.former, draft.created_by) == ("Mine", rules, "boss")
+    assert list(draft.rules.values_list("name", "parcel_km")) == [("rule 1", 300), ("the rest", 0)]
+    rules = steps.fresh(rules)
+    assert (rules.state, rules.name, rules.rules.count()) == ("active", "Far first", 2)
+    assert rules.rules.get(position=1).parcel_km == 0
+
+
+def test_who_may_make_no_draft_changes_no_version_that_is_on(shop):
+    rules = factories.activate_rules(LAST)
+    client = client_of("view_sourcingruleset", "change_sourcingruleset")
+    answer = client.post(reverse("admin:inventory_sourcingruleset_change", args=[rules.pk]), form_of({}))
+    assert (answer.status_code, SourcingRuleSet.objects.count()) == (403, 1)
 
 
 def test_a_draft_that_somebody_changed_after_it_was_looked_at_is_not_switched_on(boss, shop):

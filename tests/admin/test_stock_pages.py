@@ -269,6 +269,18 @@ def test_no_row_of_a_file_of_counts_is_lost_with_or_without_names_of_columns(adm
     assert f"Row {4 if names else 3}: There is no SKU none." in page.content.decode()
 
 
+@pytest.mark.parametrize(("content", "counted"), [("{code},7\n", [7]), ("code,units\n", []), ("{code},\n", [])])
+def test_a_file_of_one_row_of_counts_is_read(admin_client, shop, content, counted):
+    taken = counts.begin(shop.warehouse, actor=steps.STAFF)
+    file = SimpleUploadedFile("counts.csv", content.format(code=shop.sku.code).encode())
+    url = reverse("admin:inventory_stockcount_count_rows", args=[taken.pk])
+
+    page = admin_client.post(url, {"rows": "", "file": file}, follow=True, HTTP_ACCEPT_LANGUAGE="en")
+
+    assert list(taken.lines.values_list("counted", flat=True)) == counted
+    assert ("1 line was counted." if counted else "The file has no rows.") in page.content.decode()
+
+
 def test_staff_see_whose_goods_lie_where_and_export_them_with_their_owner(admin_client, shop):
     seller = factories.MerchantFactory()
     theirs = factories.SkuFactory(merchant=seller, code=shop.sku.code)

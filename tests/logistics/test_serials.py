@@ -1,14 +1,19 @@
 """Serial numbers: scanned at the desk, told by warehouses, shown and found again."""
 
 import pytest
+from django.db import connection, transaction
 
-from inventory.models import Sku
+from inventory import purchase_arrivals
+from inventory.models import Sku, Stock
+from inventory.purchasing import Unloaded
 from logistics.models import PickTaskLine, UnitSerial
 from logistics.warehouses import events
 from logistics.warehouses.adapters.qimen.deliveries import _lines
 from oms.common.models import Ticket
 from oms.common.work.xml import parse
-from orders.models import SubOrder
+from orders.actors import Actor
+from orders.models import ActorKind, SubOrder
+from orders.stock import stocktaking
 from tests import factories, steps
 from tests.logistics.test_floor import (  # noqa: F401 - fixtures
     _floor,
@@ -16,6 +21,7 @@ from tests.logistics.test_floor import (  # noqa: F401 - fixtures
     checked,
     clerk,
     gather,
+    hand_over,
     on_the_floor,
     post,
     task_of,
@@ -87,6 +93,96 @@ def test_the_desk_refuses_the_unit_of_another_parcel(phones, clerk):  # noqa: F8
     assert steps.state_of(first) == "packed"
     assert post(clerk, second, "scan", code="SN-1").context["error"] == wrong
     assert post(clerk, second, "scan", code="SN-2").context["error"] == ""
+
+
+def receive(shop, warehouse, *serials, reference):
+    with transaction.atomic():
+        unloaded = [Unloaded(shop.sku.code, len(serials), serials=serials)]
+        purchase_arrivals.receive_goods(
+            warehouse, unloaded, reference=reference, actor="lin", merchant=shop.sku.merchant
+        )
+
+
+def test_the_desk_refuses_a_unit_that_came_elsewhere_or_nowhere(phones, clerk):  # noqa: F811
+    shop = phones
+    staff = Actor(ActorKind.STAFF, "lin")
+    stocktaking.count_stock(Stock.objects.get(warehouse=shop.warehouse, sku=shop.sku).pk, 0, actor=staff)
+    other = factories.WarehouseFactory(merchant=shop.sku.merchant, name="Guangzhou")
+    receive(shop, other, "GZ-1", "GZ-2", reference="G1")
+    receive(shop, shop.warehouse, "SN-1", "SN-2", "SN-3", reference="G2")
+    first, second = (on_the_floor(shop, (shop.sku, 1, "10.00")) for _ in range(2))
+    gather()
+    for work in (first, second):
+        begin(clerk, work.number)
+        post(clerk, work, "scan", code=shop.sku.code)
+
+    again = "Scan the number on the unit again. If it is right, put the unit aside and take another."
+    assert scan(clerk, first, "SN-9") == (409, f"SN-9 never came to this warehouse. {again}")
+    assert scan(clerk, first, "GZ-1") == (409, f"GZ-1 came to Guangzhou, and not here since. {again}")
+    assert task_of(first).lines.get().serials == []
+    assert scan(clerk, first, "SN-1") == (200, "")
+    post(clerk, first, "finish", weight_g="550", weight_is_right="on")
+    factories.run(events.run)
+    assert hand_over(clerk, first.number).status_code == 200
+    assert scan(clerk, second, "SN-9")[0] == 409, "what left counts no more"
+
+    # A unit that a count found has a number that nobody told.
+    stock = Stock.objects.get(warehouse=shop.warehouse, sku=shop.sku)
+    stocktaking.change_stock(stock.pk, 1, actor=staff, note="found")
+    assert scan(clerk, second, "SN-9") == (200, "")
+    assert steps.broken_invariants() == []
+
+
+def test_the_desk_takes_any_number_where_units_went_or_came_without(phones, clerk):  # noqa: F811
+    shop = phones
+    stock = Stock.objects.get(warehouse=shop.warehouse, sku=shop.sku)
+    staff = Actor(ActorKind.STAFF, "lin")
+    stocktaking.count_stock(stock.pk, 1, actor=staff)  # its number nobody told
+    receive(shop, shop.warehouse, "SN-1", "SN-2", reference="G2")
+    stocktaking.change_stock(stock.pk, -1, actor=staff, note="broken")  # nobody says which
+    work = on_the_floor(shop, (shop.sku, 1, "10.00"))
+    gather()
+    begin(clerk, work.number)
+    post(clerk, work, "scan", code=shop.sku.code)
+    assert scan(clerk, work, "SN-9") == (200, "")
+
+
+def test_invariants_find_numbers_beyond_the_units_and_units_that_are_in_two_places(phones, clerk):  # noqa: F811
+    shop = phones
+    names = ("received_serial_numbers_are_of_units_that_came", "numbered_units_are_in_one_place")
+    receive(shop, shop.warehouse, "SN-1", "SN-2", reference="G1")
+    work = on_the_floor(shop, (shop.sku, 1, "10.00"))
+    gather()
+    checked(clerk, work, shop.sku.code, "SN-1", weight=550)
+    hand_over(clerk, work.number)
+    assert steps.broken_invariants() == []
+
+    def broken(sql):
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(sql)
+                found = steps.broken_invariants()
+                raise _Undone
+        except _Undone:
+            return [name for name in names if any(name in str(one) for one in found)]
+
+    line = "(SELECT min(id) FROM inventory_receiptline)"
+    sku = shop.sku.pk
+    more = f"INSERT INTO inventory_receivedserial (line_id, sku_id, serial) VALUES ({line}, {sku}, 'SN-3')"
+    assert broken(more) == [names[0]]
+    assert broken("UPDATE inventory_receivedserial SET by_transfer = true") == [names[0]]
+    assert broken(f"UPDATE inventory_receivedserial SET sku_id = {shop.other_sku.pk}") == [names[0]]
+    late = "UPDATE inventory_receipt SET created_at = now() + interval '1 hour'"
+    assert broken(late) == [names[1]]
+    again = on_the_floor(shop, (shop.sku, 1, "10.00"))
+    gather()
+    checked(clerk, again, shop.sku.code, "SN-2", weight=550)
+    assert steps.broken_invariants() == []
+    assert broken("UPDATE logistics_unitserial SET serial = 'SN-1'") == [names[1]]
+
+
+class _Undone(Exception):
+    """Take back what broke something."""
 
 
 def test_a_warehouse_tells_numbers_once_and_only_of_skus_that_have_them(phones):

@@ -12,6 +12,8 @@ from inventory.models import CapacityDemand, Stock
 from inventory.promising import capacity, tables
 from inventory.promising.capacity import Place, Room
 from inventory.transferring import Moved
+from orders.fulfilling import splitting
+from orders.reviewing import deciding
 from tests import factories, steps
 from tests.api.calls import errors_of, send
 
@@ -283,3 +285,23 @@ def test_units_on_their_way_between_warehouses_are_promised_like_those_on_order(
     transferring.expect(made.pk, None, actor="lin")
     found = quote((rare, 5)).json()
     assert [(p["expected_on"], p["lines"][0]["quantity"]) for p in found["parcels"]] == [("2026-12-03", 2)]
+
+
+def test_a_basket_is_split_by_the_split_rules_of_its_channel(quote, api, shop):
+    """As the order will be: quote and split ask the same rules."""
+    heavy = factories.SkuFactory(merchant=shop.merchant, weight_g=6_000)
+    factories.StockFactory(sku=heavy, warehouse=shop.warehouse, on_hand=5)
+    basket = [(shop.sku, 2), (heavy, 1)]
+    assert len(quote(*basket).json()["parcels"]) == 1
+    last = {"on_partial": "allocate", "on_none": "backorder"}
+    factories.activate_rules(last, splits=({"kind": "weight", "most": "6.5"},), channel=shop.channel)
+
+    found = quote(*basket, source=shop.channel.code).json()["parcels"]
+
+    assert [[line["sku"] for line in one["lines"]] for one in found] == [[shop.sku.code], [heavy.code]]
+    assert [one["why"] for one in found] == [None, {"code": "split_rule"}]
+    refused = quote(*basket, source="nobody")
+    assert (refused.status_code, errors_of(refused)) == (400, {("source", "unknown_channel")})
+    order = shop.place_order((shop.sku, 2, "10.00"), (heavy, 1, "10.00"), payment_method="cod")
+    factories.run(deciding.run, splitting.run)
+    assert order.sub_orders.count() == 2

@@ -56,6 +56,16 @@ def test_a_file_that_is_no_table_is_refused_and_who_may_only_look_imports_nothin
     assert client_of("view_sku", is_staff=True).get(f"{FILE}table.csv").status_code == 403
 
 
+def test_columns_that_nobody_knows_are_named_and_a_file_without_the_key_is_refused_once(world, boss):  # noqa: F811
+    head = "service,zone,first_kg,first_fee,step_kg,step_fee,stepfee"
+    page = boss.post(FILE, _csv(head, "cold,2,1,20,1,6,7")).content.decode()
+    assert "Columns that nobody knows were left out: stepfee." in page
+    assert "1 added, 0 changed, 0 refused." in page
+    page = boss.post(FILE, _csv("服务,first_kg", "premium,1")).content.decode()
+    assert "The file lacks the columns that say what a row is about: service, zone." in page
+    assert "refused." not in page
+
+
 def test_today_shows_cut_offs_that_are_over_and_the_room_that_is_taken(world, boss, shop):  # noqa: F811
     CapacityBucket.objects.create(warehouse=shop.warehouse, day=date(2026, 11, 26), capacity=40, taken=7)
     with time_machine.travel("2026-11-26T22:30:00+08:00", tick=False):

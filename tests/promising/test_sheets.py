@@ -1,10 +1,10 @@
 """The promise's tables from files and to files, and who keeps them in memory."""
 
-from datetime import date
+from datetime import date, time
 
 import pytest
 
-from inventory.models import CalendarDay, Lane, PromiseTables, RemoteArea, ServiceLevel
+from inventory.models import CalendarDay, Cutoff, Lane, PromiseTables, RemoteArea, ServiceLevel
 from inventory.promising import tables
 from inventory.promising.known_sheets import BY_MODEL
 from inventory.promising.sheets import Outcome, export_rows, import_rows
@@ -107,3 +107,37 @@ def test_tables_are_read_once_and_anew_when_one_changes(sample, django_assert_nu
     assert renewed.calendar.is_holiday(date(2026, 12, 24))
     assert not kept.calendar.is_holiday(date(2026, 12, 24))
     assert PromiseTables.objects.get().version == renewed.version
+
+
+def test_days_and_times_are_read_as_spreadsheets_write_them(db):
+    warehouse = factories.WarehouseFactory()
+    level = ServiceLevel.objects.create(code="STANDARD", name="标准配送", cutoff=time(23), deliver_by=time(23))
+    days = ("2027-01-01", "2027/1/2", "2027年1月3日", "2027-01-04 00:00:00", "2027/2/30", "1/5/2027")
+    results = _import(CalendarDay, *({"date": day, "kind": "holiday"} for day in days))
+    assert [row.outcome for row in results] == [Outcome.ADDED] * 4 + [Outcome.REFUSED] * 2
+    assert "2027/2/30" in results[4].errors[0].detail
+    assert list(CalendarDay.objects.order_by("day").values_list("day", flat=True)) == [
+        date(2027, 1, day) for day in (1, 2, 3, 4)
+    ]
+    hours = ("9:30", "09:30:00", "25:00", "half past nine")
+    results = _import(
+        Cutoff,
+        *({"warehouse": warehouse.code, "level": level.code, "carrier": x, "cutoff": x} for x in hours),
+    )
+    assert [row.outcome for row in results] == [Outcome.ADDED] * 2 + [Outcome.REFUSED] * 2
+    assert [f"{one.cutoff:%H:%M}" for one in Cutoff.objects.all()] == ["09:30", "09:30"]
+    assert "holiday, workday" in _import(CalendarDay, {"date": "2027-01-05", "kind": "休"})[0].errors[0].detail
+
+
+def test_columns_that_a_file_lacks_stay_as_they_are(sample):
+    before = Lane.objects.get(origin="11", destination="31")
+    (there, new) = _import(
+        Lane,
+        {"from_province": "11", "to_province": "31", "road_km": "1500"},
+        {"from_province": "11", "to_province": "8100", "road_km": "1500"},
+    )
+    assert (there.outcome, there.errors) == (Outcome.CHANGED, [])
+    assert ("zone", "invalid") in _codes(new), "a lane that is new needs them all"
+    after = Lane.objects.get(origin="11", destination="31")
+    assert after.road_km == 1500
+    assert (after.zone, after.economy_days_p95) == (before.zone, before.economy_days_p95)

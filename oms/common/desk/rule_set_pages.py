@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django import forms
@@ -158,10 +159,59 @@ class RuleSetPages(RowActions):
         """Drafts only."""
         return super().has_delete_permission(request, obj) and obj is not None and obj.state == _State.DRAFT
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """What is typed into a draft that somebody switches on meanwhile is kept, as a draft of its own."""
+        if object_id is not None and request.method == "POST":
+            try:
+                if not self._was_switched_on(request, object_id):
+                    return super().changeform_view(request, object_id, form_url, extra_context)
+            except PermissionDenied:
+                if not self._was_switched_on(request, object_id):
+                    raise
+            return self._save_apart(request, object_id, form_url, extra_context)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _was_switched_on(self, request: HttpRequest, object_id: str) -> bool:
+        """Whether the version is no draft any more, and the person may make one and change it."""
+        row = self.get_object(request, object_id)
+        may = self.has_change_permission(request) and self.has_add_permission(request)
+        return row is not None and row.state != _State.DRAFT and may
+
+    def _save_apart(
+        self, request: HttpRequest, object_id: str, form_url: str, extra_context: dict[str, Any] | None
+    ) -> Any:
+        row: Any = self.get_object(request, object_id)
+        told = {"name": row, "who": row.activated_by or "–"}
+        kept = _(
+            "%(name)s was switched on meanwhile, by %(who)s, and is not changed any more. What you typed is a draft of"
+            " its own: look at it, and switch it on if it is to hold instead."
+        )
+        posted = request.POST.copy()
+        if not self.inlines:  # its rules have pages of their own
+            draft = self.sets.draft_from(row.pk, by=staff_actor_name(request))
+            name = posted.get("name", "").strip()[: self.opts.get_field("name").max_length]
+            self.model._default_manager.filter(pk=draft.pk).update(name=name or row.name)
+            messages.warning(request, kept % told)
+            return redirect(f"admin:{self._name}_change", draft.pk)
+        posted["_saveasnew"] = "1"
+        request.POST = posted  # type: ignore[assignment]
+        answer = super().changeform_view(request, None, form_url, {**(extra_context or {}), "row_actions": ()})
+        open_text = _("%(name)s was switched on meanwhile, by %(who)s. What you typed becomes a draft of its own.")
+        messages.warning(request, (kept if answer.status_code == HTTPStatus.FOUND else open_text) % told)
+        return answer
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Who drafted it is kept. Raises PermissionDenied where somebody switched it on meanwhile."""
         if not change:
             obj.created_by = staff_actor_name(request)
+            if "_saveasnew" in request.POST and request.resolver_match is not None:
+                obj.former_id = request.resolver_match.kwargs.get("object_id")
         elif not self.model._default_manager.select_for_update().filter(pk=obj.pk, state=_State.DRAFT).exists():
             raise PermissionDenied
         super().save_model(request, obj, form, change)

@@ -58,18 +58,19 @@ class Table:
     other_sheets: int = 0
 
 
-def read_upload(file: UploadedFile, known: Collection[str] = ()) -> Table:
-    """The table in a file as it was uploaded. Raises UnreadableFile; one that is too large is not even loaded."""
+def read_upload(file: UploadedFile, known: Collection[str] = (), *, needs_rows: bool = True) -> Table:
+    """The table in a file as it was uploaded, as `read_table` reads it. Raises UnreadableFile; one that is too large is
+    not even loaded."""
     _check_size(file.size or 0)
-    return read_table(file.read(), known)
+    return read_table(file.read(), known, needs_rows=needs_rows)
 
 
-def read_table(content: bytes, known: Collection[str] = ()) -> Table:
+def read_table(content: bytes, known: Collection[str] = (), *, needs_rows: bool = True) -> Table:
     """The table in an uploaded file: xlsx, xls, ods, a web page's <table> (often named .xls), or text with commas,
     semicolons or tabs, in UTF-8 or GB 18030.
 
     The first row with several of the headers `known` (by `reader.header_key`) is the header, else the first row. Raises
-    UnreadableFile for what is too large or no table.
+    UnreadableFile for what is too large or no table, and, if it `needs_rows`, where nothing follows the header.
     """
     _check_size(len(content))
     headers: list[str] | None = None
@@ -85,7 +86,7 @@ def read_table(content: bytes, known: Collection[str] = ()) -> Table:
         else:
             number, cells = line
             rows.append((number, [*cells, *[""] * (len(headers) - len(cells))]))
-    if headers is None or not rows:
+    if headers is None or (needs_rows and not rows):
         raise UnreadableFile(_("The file has no rows. Its first row must hold the names of the columns."))
     return Table(headers, rows, sheets - 1)
 

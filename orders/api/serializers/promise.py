@@ -47,6 +47,12 @@ class PromiseRequestSerializer(serializers.Serializer):
 
     region_code = LineField(max_length=6, required=False, help_text="County-level division, GB/T 2260.")
     address = LineField(max_length=200, required=False, help_text="Read where there is no region code.")
+    source = LineField(
+        max_length=40,
+        default="",
+        allow_blank=True,
+        help_text="The channel that sells it, by whose rules it is split and sent; left out: your own.",
+    )
     payment_method = serializers.ChoiceField(PaymentMethod.choices, default=PaymentMethod.PREPAID)
     lines = serializers.ListField(child=BasketLineSerializer(), allow_empty=False, max_length=MAX_LINES)
 
@@ -78,7 +84,9 @@ class QuotedParcelSerializer(serializers.Serializer):
     weight_g = serializers.IntegerField(help_text="Grams.")
     is_size_known = serializers.BooleanField(help_text="Whether all sizes are known; else mass alone is billed.")
     lines = QuotedUnitsSerializer(many=True)
-    why = ReasonSerializer(allow_null=True, help_text="Why it travels by itself: other_merchant, other_warehouse …")
+    why = ReasonSerializer(
+        allow_null=True, help_text="Why it travels by itself: other_merchant, other_warehouse, split_rule …"
+    )
     expected_on = serializers.DateField(
         allow_null=True,
         help_text="Its goods are on order or on their way: when they should come.",

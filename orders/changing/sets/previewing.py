@@ -177,6 +177,7 @@ def _quote(order: Order, actions: Sequence[Action]) -> Quote | None:
         basket,
         order.region_id,
         timezone.now(),
+        channel_id=order.channel_id,
         is_cod=order.payment_method == PaymentMethod.COD,
         carriers=carriers_in_use(),
         waited_for=units_waited_for,
