@@ -14,6 +14,7 @@ from logistics.models import (
     WaybillUse,
 )
 from logistics.models.recall import OPEN_RECALL
+from logistics.models.warehouse_order import NOT_GONE
 from logistics.warehouses.moving import SUB_ORDERS_AT
 from logistics.warehouses.notices import Notice
 from logistics.warehouses.trouble import CONTRADICTION
@@ -306,7 +307,7 @@ INVARIANTS = (
         WHERE f.topic = '{Topic.WAREHOUSE}' AND f.state IN ({listed(_HEARD)})
           AND f.kind <> '{UNREADABLE}' AND (w.id IS NULL OR (
             f.kind = '{Notice.SHIPPED}' AND w.state <> '{_SHIPPED}'
-            AND NOT (w.rest_doubted_at IS NOT NULL AND w.state = '{_PARTLY}')))
+            AND NOT (w.rest_doubted_at IS NOT NULL AND w.state IN ({listed([*NOT_GONE, _PARTLY])}))))
         """,
     ),
     Invariant(

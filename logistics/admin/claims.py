@@ -79,10 +79,24 @@ class OpenForm(AmountForm):
     field_order: Sequence[str] = ("kind", "amount", "due_on", "text")
 
 
+class ParcelForm(OpenForm):
+    """A new claim on one parcel."""
+
+    although_on_time = forms.BooleanField(
+        label=gettext_lazy("It is lost although no scan and no alert says so: the carrier told us"), required=False
+    )
+
+
 def open_claim(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
     """Claim money for the parcel."""
     claiming.open_claim(
-        key, data["kind"], data["amount"], due_on=data["due_on"], text=data["text"], actor=_actor(request)
+        key,
+        data["kind"],
+        data["amount"],
+        due_on=data["due_on"],
+        text=data["text"],
+        actor=_actor(request),
+        although_on_time=data["although_on_time"],
     )
     return _("The claim is open.")
 

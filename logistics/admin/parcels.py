@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
 from logistics.admin.carrier_rules import decisions_table
-from logistics.admin.claims import WORK, OpenForm, open_claim
+from logistics.admin.claims import WORK, ParcelForm, open_claim
 from logistics.carriers import consigning, switching, voiding
 from logistics.models import Carrier, ParcelFreight, Shipment, ShipmentState
 from oms.common.desk.acting import INPUT, RowAction, RowActions
@@ -67,7 +67,7 @@ class ParcelActions(RowActions):
             "switch", SWITCH, gettext_lazy("Give it to another carrier"), _switch, SwitchForm, "primary", "swap_horiz"
         ),
         RowAction("void", VOID, gettext_lazy("Cancel the waybill"), _void, VoidForm, "danger-line", "barcode"),
-        RowAction("claim", WORK, gettext_lazy("Open a claim"), open_claim, OpenForm, icon="gavel"),
+        RowAction("claim", WORK, gettext_lazy("Open a claim"), open_claim, ParcelForm, icon="gavel"),
     )
 
     def fitting_actions(self, row: Any) -> Any:

@@ -13,7 +13,16 @@ from django.utils.translation import gettext_lazy
 from django_fsm import can_proceed
 
 from logistics import kinds
-from logistics.models import CLAIM_RUNS, ClaimNote, ClaimState, LogisticsAlert, ParcelClaim, Shipment
+from logistics.models import (
+    CLAIM_RUNS,
+    AlertKind,
+    ClaimNote,
+    ClaimState,
+    LogisticsAlert,
+    ParcelClaim,
+    Shipment,
+    ShipmentState,
+)
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.models import Team, TicketResult
@@ -32,15 +41,45 @@ CLAIM_RUNNING = tickets.register_kind(
         can_retry=False,
     )
 )
+# A parcel of which one of these is open may be lost.
+_SPEAK_OF_LOSS = (
+    AlertKind.PICKUP_TIMEOUT,
+    AlertKind.NO_TRACE,
+    AlertKind.DEPART_TIMEOUT,
+    AlertKind.STALLED,
+    AlertKind.ARRIVED_NOT_OUT,
+    AlertKind.DELIVERY_TIMEOUT,
+    AlertKind.SIGN_TIMEOUT,
+    AlertKind.PROBLEM,
+)
 
 
 @transaction.atomic
-def open_claim(shipment_id: int, kind: str, wanted: Decimal, *, due_on: date, text: str, actor: Actor) -> ParcelClaim:
+def open_claim(
+    shipment_id: int,
+    kind: str,
+    wanted: Decimal,
+    *,
+    due_on: date,
+    text: str,
+    actor: Actor,
+    although_on_time: bool = False,
+) -> ParcelClaim:
     """Claim so many yuan of the parcel's carrier; `text` says what happened and where its papers are. Raises OmsError
-    where the carrier never had the parcel, the amount is none, or such a claim runs already."""
+    where the carrier never had the parcel, the amount is none, or such a claim runs already; and for a loss of which
+    neither scans nor alerts say anything, unless `although_on_time`: the carrier said so otherwise."""
     row = _lock([shipment_id]).get()
     if row.carrier is None or row.waybill_number is None:
         raise OmsError(_("No carrier has had this parcel."))
+    if kind == ParcelClaim.Kind.LOST and not although_on_time and not _may_be_lost(row):
+        raise OmsError(
+            _(
+                "Nothing says yet that this parcel is lost: it is “%(state)s”, and its next news are not late. "
+                "Tick the box where the carrier told you so."
+            )
+            % {"state": row.get_state_display()},
+            attr="although_on_time",
+        )
     opened = _open([row], kind, wanted, due_on=due_on, text=text, actor=actor)
     if not opened:
         raise OmsError(_("Such a claim runs already."))
@@ -64,6 +103,13 @@ def claim_late(
     if not opened:
         raise OmsError(_("No parcel of the group is left for which such a claim does not run already."), attr="waybill")
     return opened
+
+
+def _may_be_lost(row: Shipment) -> bool:
+    """Whether the carrier, or its silence, says so. Of what was signed for the buyer may say that it never came."""
+    if row.state in (ShipmentState.LOST, ShipmentState.SIGNED):
+        return True
+    return LogisticsAlert.objects.filter(shipment=row, closed_at=None, kind__in=_SPEAK_OF_LOSS).exists()
 
 
 def _lock(shipment_ids: Sequence[int]) -> QuerySet[Shipment]:

@@ -244,6 +244,7 @@ def finish(task_id: int, *, weight_g: int | None, is_short: bool = False, weight
         values = {"number": work.number, "units": sum(line.missing for line in missing)}
         values["skus"] = ", ".join(sorted({line.code for line in missing})[:10])
         tickets.open_tickets(SHORT, [tickets.Trouble(work.pk, "", values, about_id=work.sub_order.order_id)])
+        tell([Told(work.connection_id, work.number, Notice.LACKING, _lacks(missing))])
     changes: dict[str, Any] = {"is_short": bool(missing)}
     if not packs_something:
         changes |= {"dropped_at": timezone.now(), "dropped_why": DropReason.MISSING}
@@ -263,6 +264,14 @@ def finish(task_id: int, *, weight_g: int | None, is_short: bool = False, weight
 
 def _missing_words(units: int) -> str:
     return ngettext("%(units)s unit was not scanned.", "%(units)s units were not scanned.", units) % {"units": units}
+
+
+def _lacks(missing: Sequence[Wanted]) -> dict[str, Any]:
+    """What was not found, as a warehouse's notice says it: nobody else is to be promised it before somebody counted."""
+    units: dict[str, int] = {}
+    for line in missing:
+        units[line.code] = units.get(line.code, 0) + line.missing
+    return {"lacks": [{"sku": code, "quantity": some, "is_physical": True} for code, some in units.items()]}
 
 
 def packed(lines: Sequence[Wanted], weight_g: int = 0) -> dict[str, Any]:

@@ -15,8 +15,11 @@ SHORT = tickets.register_kind(
         "warehouse_order",
         team=Team.LOGISTICS,
         due_within=timedelta(hours=4),
-        reasons={"": _("%(number)s wants %(units)s more units that were not found: %(skus)s.")},
-        remedies=_("Count the stock of these SKUs in the warehouse; what is sent too little is sourced elsewhere."),
+        reasons={"": _("%(number)s wants %(units)s more units that were not found and are frozen: %(skus)s.")},
+        remedies=_(
+            "Count the stock of these SKUs in the warehouse: then write the frozen units off, or free them. What is "
+            "sent too little is sourced elsewhere."
+        ),
         can_retry=False,
     )
 )

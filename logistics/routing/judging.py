@@ -57,6 +57,17 @@ def tour_problems(task: Task, crew: Crew, keys: Sequence[int]) -> list[str]:
     return found
 
 
+def is_too_late(task: Task, longest: int) -> bool:
+    """Whether nobody who can still go would be back in time from any door, though a shift of `longest` seconds, the
+    longest of the day, is long enough for one of them."""
+    seconds = task.ways.seconds
+    ways = [seconds[HOME][one.place] + one.service + seconds[one.place][HOME] for one in task.visits.values()]
+    shortest = min(ways, default=longest + 1)
+    if shortest > longest or any(crew.is_gone or crew.locked for crew in task.crews.values()):
+        return False
+    return not any(wagon.starts + shortest <= wagon.ends for wagon in wagons(task))
+
+
 def why_unserved(task: Task, plan: Plan) -> dict[int, Unserved]:
     """Why each unserved visit is in no tour, the first cause that holds."""
     free = wagons(task)

@@ -8,12 +8,12 @@ from django.db.models import F, Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from logistics.models import RoutePlan, Station, Stop, Tour, Unserved
+from logistics.models import Courier, RoutePlan, Station, Stop, Tour, Unserved
 from logistics.models.routing import Planner
 from logistics.routing import judging, nearest, reading, solving
 from logistics.routing.problem import DAY, Course, Plan, Task, Timed, follow, metres_of, on_time
 from logistics.routing.reading import Day, midnight
-from logistics.routing.trouble import CannotPlan
+from logistics.routing.trouble import CannotPlan, ShiftsOver
 from oms.common.errors import ChangedMeanwhile
 from oms.common.zones import CHINA
 
@@ -28,24 +28,54 @@ def today() -> date:
 def make(station_id: int, day: date, *, by: str, planner: Planner | None = None) -> RoutePlan:
     """A draft of the day, in place of the one that there is: what is locked or out stays, the rest is planned anew.
 
-    Raises Station.DoesNotExist, CannotPlan for a day that is over, and ChangedMeanwhile where a plan of the day was
-    published, or something locked, while this one was made.
+    Raises Station.DoesNotExist, CannotPlan for a day that is over, ShiftsOver where nothing can be brought in what is
+    left of today's shifts, and ChangedMeanwhile where a plan of the day was published, or something locked, while this
+    one was made.
     """
     now = timezone.now()
     if day < now.astimezone(CHINA).date():
         raise CannotPlan(_("That day is over."), attr="day")
     station = Station.objects.get(pk=station_id)
     known = reading.read(station, day, now)
+    _check_what_is_left(known, now)
     plan, used = solving.plan(known.task, planner)
     return _write(known, plan, used, by)
 
 
 def make_what_is_missing() -> int:
     """Draft today's plans of stations that have something to bring and no plan yet; returns how many."""
-    found = reading.waiting_stations(today())
-    for station_id in found:
-        make(station_id, today(), by=BY_ITSELF)
-    return len(found)
+    made = 0
+    for station_id in reading.waiting_stations(today()):
+        try:
+            make(station_id, today(), by=BY_ITSELF)
+        except ShiftsOver:
+            continue  # it is drafted tomorrow
+        made += 1
+    return made
+
+
+def _check_what_is_left(known: Day, now: datetime) -> None:
+    """Raises ShiftsOver, which names the next shift, where today's are too far gone for any parcel."""
+    at = now.astimezone(CHINA)
+    if known.day != at.date():
+        return
+    rows = Courier.objects.filter(station=known.station, is_active=True, vehicle__is_active=True)
+    shifts = [[datetime.combine(known.day, hour, CHINA) for hour in (one.starts, one.ends)] for one in rows]
+    longest = max((round((ends - starts).total_seconds()) for starts, ends in shifts), default=0)
+    if all(at <= starts for starts, _ends in shifts) or not judging.is_too_late(known.task, longest):
+        return
+    raise ShiftsOver(
+        _(
+            "Nobody can bring anything in what is left of today's shifts, which end at %(ends)s. Plan %(day)s: the "
+            "first shift begins at %(starts)s."
+        )
+        % {
+            "ends": f"{max(ends for _starts, ends in shifts):%H:%M}",
+            "starts": f"{min(starts for starts, _ends in shifts):%H:%M}",
+            "day": known.day + timedelta(days=1),
+        },
+        attr="day",
+    )
 
 
 @transaction.atomic

@@ -9,6 +9,12 @@ class CannotPlan(OmsError):
     code = "cannot_plan"
 
 
+class ShiftsOver(CannotPlan):
+    """Nothing can be brought in what is left of the day's shifts."""
+
+    code = "shifts_over"
+
+
 class NotYours(OmsError):
     """The courier has no such stop."""
 

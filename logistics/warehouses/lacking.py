@@ -14,13 +14,14 @@ from logistics.warehouses.trouble import WAREHOUSE_LACKS
 from logistics.warehouses.works import Work
 from oms.common import tickets
 from oms.common.copying import array
+from oms.common.models import Connection
 
 ACTOR = "warehouse_facts"
 
 
 def freeze(told: Mapping[int, Sequence[Lack]], works: Mapping[int, Work]) -> None:
     """Freeze the units that really lack for locked warehouse orders (by id), as far as they are not frozen for the same
-    yet, and tell people."""
+    yet, and tell people, unless the floor did so where it was found out."""
     lines = _lines(list(told))
     grown: dict[int, int] = {}
     for key, lacks in told.items():
@@ -31,9 +32,11 @@ def freeze(told: Mapping[int, Sequence[Lack]], works: Mapping[int, Work]) -> Non
     reserving.lock_stock(grown)
     for stock_id, units in grown.items():
         counting.freeze(stock_id, units, actor=ACTOR)
+    links = {works[key].connection_id for key in told}
+    floors = set(Connection.objects.filter(pk__in=links, protocol="floor").values_list("pk", flat=True))
     tickets.open_tickets(
         WAREHOUSE_LACKS,
-        [_trouble(works[key], lacks) for key, lacks in told.items()],
+        [_trouble(works[key], lacks) for key, lacks in told.items() if works[key].connection_id not in floors],
         opened_by=ACTOR,
     )
 

@@ -130,10 +130,14 @@ def test_a_scan_of_an_unknown_waybill_is_kept_and_tried_again(
     assert (steps.fresh(shipment).state, steps.tickets()) == ("collected", [])
 
 
-def test_a_body_that_is_too_large_is_refused(shipment: Shipment, platform: Platform) -> None:
+def test_a_body_that_is_too_large_is_refused_in_the_platforms_words(shipment: Shipment, platform: Platform) -> None:
     text = data(shipment, trace("301", text="快" * MOST_BYTES))
 
-    assert world.post(platform.peer.wrapped(text))[0] == 413
+    status, answer = world.post(platform.peer.wrapped(text))
+
+    said = json.loads(answer)
+    assert (status, said["EBusinessID"], said["Success"]) == (200, platform.peer.keys.business_id, False)
+    assert str(MOST_BYTES) in said["Reason"]
     assert not InboundFact.objects.filter(topic="carrier").exists()
 
 

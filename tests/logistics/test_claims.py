@@ -22,6 +22,7 @@ def test_a_claim_goes_from_the_parcel_to_its_payment_and_the_report_counts_it(sh
     parcel = steps.shipped(shop.place_order(payment_method="cod"))
     boss = client_of("view_shipment", "view_parcelclaim", "work_parcelclaim")
     form = {"kind": "lost", "amount": "120.00", "due_on": "2026-12-03", "text": "photo 1 in the cabinet"}
+    Shipment.objects.filter(pk=parcel.pk).update(state="lost")
     address = f"/admin/logistics/shipment/{parcel.pk}/claim/"
     assert client_of("view_shipment").post(address, form).status_code == 403
     boss.post(address, form)
@@ -74,6 +75,34 @@ def test_what_ended_does_not_go_on_and_what_no_carrier_had_is_not_claimed(shop):
     claiming.open_claim(parcel.pk, "late", shop.sku.list_price, due_on=due, text="", actor=steps.STAFF)
     Shipment.objects.filter(pk=parcel.pk).update(state="cancelled", waybill_number=None)
     with translation.override("en"), pytest.raises(OmsError, match="No carrier"):
+        claiming.open_claim(parcel.pk, "lost", shop.sku.list_price, due_on=due, text="", actor=steps.STAFF)
+
+
+def test_a_parcel_that_moves_in_time_is_claimed_as_lost_only_where_the_carrier_told_so(shop):
+    parcel = by("ZTO", steps.shipped(shop.place_order(payment_method="cod")))
+    scanned(parcel, "collected", "in_transit", hours_ago=2)
+    boss = client_of("view_shipment", "view_parcelclaim", "work_parcelclaim")
+    address = f"/admin/logistics/shipment/{parcel.pk}/claim/"
+    form = {"kind": "lost", "amount": "120.00", "due_on": "2026-12-03", "text": "they called"}
+
+    refused = boss.post(address, form, headers={"X-Oms-Dialog": "1", "Accept-Language": "en"})
+
+    assert refused.status_code == 400
+    (said,) = refused.json()["errors"]
+    assert "“In transit”" in said
+    assert not ParcelClaim.objects.exists()
+    boss.post(address, form | {"kind": "damaged"})
+    boss.post(address, form | {"although_on_time": "on"})
+    assert sorted(ParcelClaim.objects.values_list("kind", flat=True)) == ["damaged", "lost"]
+
+
+def test_a_parcel_that_is_late_or_that_the_buyer_never_got_may_be_claimed_as_lost(shop):
+    late, signed = (by("ZTO", steps.shipped(shop.place_order(payment_method="cod"))) for _parcel in range(2))
+    scanned(late, "collected", "in_transit", hours_ago=30)
+    scanned(signed, "collected", "in_transit", "signed", hours_ago=2)
+    assert watch() == [("stalled", 1)]
+    due = datetime.now(CHINA).date()
+    for parcel in (late, signed):
         claiming.open_claim(parcel.pk, "lost", shop.sku.list_price, due_on=due, text="", actor=steps.STAFF)
 
 

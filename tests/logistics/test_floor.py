@@ -147,7 +147,8 @@ def test_an_order_goes_through_the_floor_from_its_wave_to_the_carrier(shop, cler
     assert steps.broken_invariants() == []
 
 
-def test_a_shortage_is_told_and_the_rest_is_sourced_anew(shop, clerk):
+def test_a_shortage_is_told_and_frozen_and_the_rest_is_sourced_anew(shop, clerk):
+    before = stock = shop.sku.stock.get()
     work = on_the_floor(shop, (shop.sku, 3, "10.00"))
     begin(clerk, work.number)
     post(clerk, work, "scan", code=shop.sku.code)
@@ -164,6 +165,9 @@ def test_a_shortage_is_told_and_the_rest_is_sourced_anew(shop, clerk):
 
     units = {part.state: sum(line.quantity for line in part.lines.all()) for part in SubOrder.objects.all()}
     assert (units["shipped"], sum(units.values())) == (1, 3)
+    stock = steps.fresh(stock)
+    assert (stock.on_hand, stock.frozen) == (before.on_hand - 1, 2)
+    assert [kind for kind, _reason in steps.tickets() if kind == "warehouse_lacks"] == []
     assert steps.broken_invariants() == []
 
 
@@ -177,6 +181,7 @@ def test_where_nothing_is_found_the_warehouse_refuses(shop, clerk):
     assert answer.context["done"] == f"{work.number} is given back: nothing of it was found."
     assert (work.state, task_of(work).dropped_why) == ("refused", "missing")
     assert set(Ticket.objects.values_list("kind", flat=True)) == {"goods_missing", "warehouse_refused"}
+    assert (shop.sku.stock.get().frozen, shop.sku.stock.get().reserved) == (1, 0)
     assert steps.broken_invariants() == []
 
 

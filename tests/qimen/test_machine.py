@@ -1,6 +1,9 @@
 """Whatever warehouse and OMS do, in any order and twice: stock and states hold, and all ends where the warehouse's own
 book says."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from django.db import connection
 from hypothesis import strategies as st
@@ -106,6 +109,27 @@ class Warehousing(RuleBasedStateMachine):
     def ship_the_rest(self, data: st.DataObject) -> None:
         self.peer.ship(data.draw(st.sampled_from(self.peer.book.open_documents())).code)
 
+    @precondition(lambda self: self.peer.book.open_documents())
+    @rule(data=st.data(), is_final=st.booleans(), is_beside=st.booleans(), is_heard=st.booleans())
+    def ship_by_a_wrong_name(self, data: st.DataObject, is_final: bool, is_beside: bool, is_heard: bool) -> None:
+        """The confirmation names goods that nobody asked for: beside what is in the parcel, or instead of it, which
+        another one says later."""
+        document = data.draw(st.sampled_from(self.peer.book.open_documents()))
+        left = {sku: units for sku, units in document.left.items() if units}
+        sku = data.draw(st.sampled_from(sorted(left)))
+        units = {sku: data.draw(st.integers(1, left[sku]))}
+        is_final = is_final or units == left
+        if is_beside:
+            self.peer.ship(document.code, {**units, "FOREIGN": 2}, is_final=is_final)
+        else:
+            self.peer.ship(document.code, units, is_final=is_final)
+            right = self.peer.book.pushes(world.FAR * 10)[-1]
+            self.peer.book.told(right, is_heard=True, pauses=(), now=0)
+            self.peer.book.say(document.code, right.method, _by_a_wrong_name(right.content), 0)
+            if is_heard:
+                self.tell([], works=True)
+            self.peer.book.say(document.code, right.method, right.content, 0)
+
     @precondition(lambda self: self._cancelled())
     @rule(data=st.data())
     def ship_after_cancel(self, data: st.DataObject) -> None:
@@ -191,6 +215,18 @@ class Warehousing(RuleBasedStateMachine):
             lying = self.peer.book.lying()[self.shop.merchant.code, sku.code, "ZP"]
             assert lying == 100 - gone[sku.code] + self.counted[sku.code]
             assert row.on_hand == lying
+
+
+def _by_a_wrong_name(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A confirmation that names none of its goods."""
+    head, (package,) = content["deliveryOrder"], content["packages"]["package"]
+    items = [{"itemCode": "FOREIGN", "quantity": 3}]
+    return {
+        **content,
+        "deliveryOrder": {**head, "outBizCode": f"{head['outBizCode']}-wrong"},
+        "packages": {"package": [{**package, "items": {"item": items}}]},
+        "orderLines": {"orderLine": [{"itemCode": "FOREIGN", "actualQty": 3}]},
+    }
 
 
 def test_whatever_they_do_in_any_order_and_twice_all_ends_as_the_warehouses_book_says() -> None:

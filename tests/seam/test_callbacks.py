@@ -115,6 +115,26 @@ def test_what_is_not_genuine_is_refused_and_not_stored(link: Connection, change:
     assert not InboundFact.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("protocol", "refusal"),
+    [
+        ("kdniao", {"Success": False}),
+        ("kuaidi100", {"result": False}),
+        ("sf", {"return_code": "1000"}),
+        ("jdl", {"success": False}),
+        ("cainiao", {"success": "false"}),
+    ],
+)
+def test_carriers_are_refused_in_their_own_words_what_nobody_can_read(protocol: str, refusal: dict[str, Any]) -> None:
+    link = Connection.objects.create(code=f"by-{protocol}", kind=SystemKind.CARRIER, protocol=protocol)
+
+    for nonsense in (b"a" * (MOST_BYTES + 1), b"\xff\xfe"):
+        answer = Client().post(f"/callbacks/{link.code}/", nonsense, content_type="application/octet-stream")
+
+        assert refusal.items() <= answer.json().items()
+    assert not InboundFact.objects.exists()
+
+
 def test_a_message_without_signature_is_refused(link: Connection) -> None:
     answer = Client().post("/callbacks/wms-9/", body(), content_type="application/json")
 

@@ -43,5 +43,6 @@ register(
         gettext_lazy("Cainiao waybills"),
         CainiaoSpeaker(),
         secrets=(setup.TOKEN, setup.APP_SECRET),
+        refuses_all=True,
     )
 )

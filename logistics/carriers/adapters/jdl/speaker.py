@@ -61,5 +61,6 @@ register(
         gettext_lazy("JD Logistics itself"),
         JdlSpeaker(),
         secrets=(setup.APP_KEY, setup.APP_SECRET, setup.ACCESS_TOKEN, setup.CUSTOMER_CODE, PUSH_TOKEN),
+        refuses_all=True,
     )
 )

@@ -79,5 +79,6 @@ register(
         gettext_lazy("Kdniao (carrier platform)"),
         KdniaoSpeaker(),
         secrets=(setup.BUSINESS_ID, setup.APP_KEY, setup.ACCOUNTS),
+        refuses_all=True,
     )
 )

@@ -59,5 +59,6 @@ register(
         gettext_lazy("Kuaidi100 (scans of all carriers)"),
         Kuaidi100Speaker(),
         secrets=(setup.CUSTOMER, setup.KEY, setup.SALT),
+        refuses_all=True,
     )
 )

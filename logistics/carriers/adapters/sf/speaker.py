@@ -58,5 +58,6 @@ register(
         gettext_lazy("SF Express itself"),
         SfSpeaker(),
         secrets=(setup.PARTNER_ID, setup.CHECK_WORD, setup.MONTHLY_CARD, PUSH_TOKEN),
+        refuses_all=True,
     )
 )
