@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from django.core.files.uploadedfile import UploadedFile
@@ -23,7 +24,7 @@ from orders.models import (
     ReturnRequest,
     SubOrderLine,
 )
-from orders.models.return_request import BY_REQUEST
+from orders.models.return_request import BY_REQUEST, ENDED_WITHOUT
 from orders.models.return_rule import REFUSED_AT_DOOR
 from orders.models.sub_order import ARRIVED
 from orders.returning import counting, deadlines, deciding, exchanging, kinds, locking, photos
@@ -58,6 +59,8 @@ def request(
 ) -> ReturnRequest:
     """Ask for a return; it is approved at once where its terms say so.
 
+    A buyer who asks for the same once more within a minute pressed twice, and gets the first one.
+
     Raises OmsError (`attr` names the field) for units that cannot come back, an unknown kind or reason, and a wrong
     amount or photo; OutsideTerms for what a buyer may not ask for; ChangedMeanwhile for another version of the order.
     """
@@ -66,6 +69,8 @@ def request(
         raise OmsError(_("Give one of: %(choices)s.") % {"choices": known}, attr="kind")
     reason = _reason(wanted.reason)
     order = lock_order(order_id, version=version)
+    if actor.kind == ActorKind.BUYER and (again := _asked_just_now(order_id, wanted)):
+        return again
     lines = _lines(order_id, wanted.units)
     _check_amount(order_id, wanted)
     if wanted.goods and wanted.kind != ReturnKind.EXCHANGE:
@@ -119,6 +124,20 @@ def request(
     if terms.approves_at_once and not outside:
         return deciding.approve(row.pk, actor=job(deadlines.NAME))
     return row
+
+
+def _asked_just_now(order_id: int, wanted: Wanted) -> ReturnRequest | None:
+    rows = ReturnRequest.objects.filter(
+        order=order_id,
+        requested_by_kind=ActorKind.BUYER,
+        kind=wanted.kind,
+        reason__code=wanted.reason,
+        created_at__gt=timezone.now() - timedelta(minutes=1),
+    )
+    for row in rows.exclude(state__in=ENDED_WITHOUT).order_by("-pk"):
+        if dict(row.lines.values_list("sub_order_line_id", "announced_quantity")) == dict(wanted.units):
+            return row
+    return None
 
 
 @transaction.atomic
