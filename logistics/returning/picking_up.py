@@ -110,6 +110,9 @@ def _intend(row: ReturnRequest, who: Carrier, window: PickUp, actor: Actor) -> D
         until=window.until,
         booked_by=actor.name[:80],
     )
+    # What is fetched in its window was handed over in time; who is missed has a day left to send it otherwise.
+    latest = window.until + _GRACE + timedelta(days=1)
+    ReturnRequest.objects.filter(pk=row.pk, ready_at__lt=latest).update(ready_at=latest)
     nudging.nudge(SENDS)
     return pick_up
 

@@ -102,7 +102,7 @@ def ask(order_id: int, new: Recipient, reason: str, actor: Actor) -> None:
     for part in held:
         if blocked := moving.obstacle(part):
             raise CannotReaddress(blocked)
-    new = readdressing.checked(new)
+    new = readdressing.checked(new, order.region_id)
     told = {name: getattr(new, name) for name in ("name", "phone", "region_code", "address")}
     wish = {"do": "recipient", **{name: value for name, value in told.items() if value is not None}}
     due = timezone.now() + patience()

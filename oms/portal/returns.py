@@ -288,6 +288,7 @@ def grant_view(request: HttpRequest, row_id: int) -> HttpResponse:
             actor=actor_of(request),
             user=None,
             units=data["units"],
+            followed_kept=data["followed_kept"],
             seen=Seen(data["cash"], data["gift_card"], data["points"]),
             version=data["version"],
         )

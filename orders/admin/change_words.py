@@ -71,6 +71,13 @@ def fields_changed(preview: SetPreview | None, *, with_recipient: bool) -> list[
     return found
 
 
+def region_kept(order: Order, preview: SetPreview | None) -> str:
+    """That a new address leaves the region as it is, where it does; empty where not."""
+    if preview is None or "address" not in preview.recipient or "region" in preview.recipient:
+        return ""
+    return _("The address names no other region: %(region)s stays.") % {"region": order.region or "–"}
+
+
 def draft_in_words(order: Order, wish: Sequence[Told]) -> list[str]:
     """What a draft wants, an action a sentence; personal data stays out."""
     names = {line.position: line.sku_code or line.caller_code for line in order.lines.all()}

@@ -221,6 +221,7 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
         "recipient": change_words.fields_changed(preview, with_recipient=may_readdress),
         "quote": change_words.quoted(preview),
         "told": [
+            *filter(None, [change_words.region_kept(order, preview)]),
             *change_parts.sentences(wish),
             *(text for one in preview.beyond for text in beyond.sentences(one)),
         ]

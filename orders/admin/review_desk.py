@@ -1,10 +1,11 @@
 """The list of orders in review (审单): carrier, warehouse and memo changed in the row, and many released at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,6 +16,7 @@ from django.utils.translation import ngettext
 
 from inventory.models import Warehouse
 from oms.common.errors import OmsError
+from orders.actors import Actor
 from orders.admin.staff import staff_actor
 from orders.admin.undoing import with_undo
 from orders.changing import marking, undoing, wishing
@@ -32,9 +34,9 @@ def review_view(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("orders.view_order"):
         raise PermissionDenied
     if request.method == "POST":
-        _keep(request)
+        changed = _keep(request)
         if "release" in request.POST:
-            _release(request)
+            _release(request, changed)
         return redirect(f"{reverse('admin:orders_order_review')}?{request.GET.urlencode()}")
     return TemplateResponse(request, "admin/orders/order/review.html", _context(request))
 
@@ -105,8 +107,9 @@ def _number(request: HttpRequest, name: str) -> int | None:
     return found[0] if found else None
 
 
-def _keep(request: HttpRequest) -> None:
-    """Keep carriers, warehouses and memos that differ from what the page showed; each order by itself."""
+def _keep(request: HttpRequest) -> dict[int, int]:
+    """Keep carriers, warehouses and memos that differ from what the page showed; each order by itself, all of it or
+    nothing. Returns the versions of those that were changed by it."""
     changed = []
     for order_id in _ids(request.POST.getlist("row")):
         given = {name: request.POST.get(f"{name}-{order_id}") for name in ("carrier", "warehouse", "memo")}
@@ -119,31 +122,40 @@ def _keep(request: HttpRequest) -> None:
             changed.append((order_id, said))
     if changed and not request.user.has_perm("orders.mark_order"):
         raise PermissionDenied
-    kept = 0
+    kept: dict[int, int] = {}
     numbers = dict(Order.objects.filter(pk__in=[key for key, _said in changed]).values_list("pk", "number"))
     for order_id, said in changed:
         if order_id not in numbers:
             continue
         try:
-            version = _number(request, f"version-{order_id}")
-            if "carrier" in said:
-                wishing.wish_for_carrier(order_id, said["carrier"], actor=staff_actor(request), version=version)
-                version = None
-            if "warehouse" in said:
-                wishing.wish_for_warehouse(order_id, said["warehouse"], actor=staff_actor(request), version=version)
-                version = None
-            if "memo" in said:
-                marking.mark(order_id, seller_memo=said["memo"], actor=staff_actor(request), version=version)
-            kept += 1
+            kept[order_id] = _change(order_id, said, _number(request, f"version-{order_id}"), staff_actor(request))
         except OmsError as refusal:
-            messages.error(request, f"{numbers[order_id]}: {refusal}")
+            # The page that follows shows what is there now: what was typed is said once more.
+            typed = _(", ").join(text for text in said.values() if text)
+            text = _("%(refusal)s You had typed: %(text)s.") % {"refusal": refusal, "text": typed} if typed else refusal
+            messages.error(request, f"{numbers[order_id]}: {text}")
     if kept:
-        text = ngettext("One order was changed.", "%(count)d orders were changed.", kept)
-        messages.success(request, text % {"count": kept})
+        text = ngettext("One order was changed.", "%(count)d orders were changed.", len(kept))
+        messages.success(request, text % {"count": len(kept)})
+    return kept
 
 
-def _release(request: HttpRequest) -> None:
-    """Release what the person may of the ticked orders."""
+@transaction.atomic
+def _change(order_id: int, said: Mapping[str, str], version: int | None, actor: Actor) -> int:
+    """Change what was said of an order; returns its version then."""
+    order = Order(version=version)
+    if "carrier" in said:
+        order = wishing.wish_for_carrier(order_id, said["carrier"], actor=actor, version=version)
+    if "warehouse" in said:
+        order = wishing.wish_for_warehouse(order_id, said["warehouse"], actor=actor, version=order.version)
+    if "memo" in said:
+        order = marking.mark(order_id, seller_memo=said["memo"], actor=actor, version=order.version)
+    return order.version
+
+
+def _release(request: HttpRequest, changed: Mapping[int, int]) -> None:
+    """Release what the person may of the ticked orders, as they were looked at; `changed` has the versions of those
+    that were changed with it."""
     ticked = _ids(request.POST.getlist("ticked"))
     found: dict[int, list[int]] = {}
     for hold in Hold.objects.filter(order__in=ticked, released_at=None, order__state=OrderState.IN_REVIEW):
@@ -163,6 +175,7 @@ def _release(request: HttpRequest) -> None:
                 click,
                 note=request.POST.get("note", ""),
                 actor=staff_actor(request),
+                version=changed.get(order_id, _number(request, f"version-{order_id}")),
                 has_right=request.user.has_perm,
             )
             done += 1

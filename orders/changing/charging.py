@@ -22,7 +22,7 @@ from oms.common.postgresql.appending import append_only
 from oms.common.states import listed
 from oms.common.work import nudging
 from orders.actors import Actor
-from orders.changing import correcting
+from orders.changing import correcting, followed_gifts
 from orders.changing.keeping import FreightBack, Kept, Tenders
 from orders.intake.apportionment import Shares
 from orders.locking import lock_order
@@ -274,7 +274,9 @@ def take_back_units(
         sum(shares.points for shares in gone.values()),
     )
     values = OrderLine.objects.filter(order=order_id, pk__in=gifts_kept).values_list("pk", "stated_value")
-    missing = {key: gifts_kept[key] * to_fen(value) for key, value in values}
+    stated = {key: to_fen(value) for key, value in values}
+    stated |= followed_gifts.stated_values(gifts_kept.keys() - stated.keys())
+    missing = {key: gifts_kept[key] * value for key, value in stated.items()}
     kept = correcting.correct(
         {order_id: taken}, actor=actor, freight_kept={order_id: kept_freight}, gifts_kept={order_id: missing}
     )

@@ -17,6 +17,7 @@ from oms.common.copying import array
 from oms.common.money import to_fen, yuan
 from oms.common.states import listed
 from orders.actors import Actor
+from orders.changing import followed_gifts
 from orders.changing.keeping import NO_GOODS, NOTHING, Books, Cause, Extra, Kept, Line, Policy, Promotion, Tenders, keep
 from orders.intake.apportionment import Shares
 from orders.intake.promotion_rules import Goods, Rule, RuleKind, understand
@@ -98,6 +99,7 @@ def correct(
             held=Tenders(cash, left.gift_card + before.gift_card, left.points + before.points),
             freight_kept=found.books.freight_kept + (freight_kept or {}).get(order_id, 0),
             gifts_missing=missing,
+            gifts_followed=followed_gifts.worth(missing.keys() - {line.key for line in found.books.lines}),
         )
         kept[order_id] = keep(books, policy_of(found.channel))
         wanted = _rows(kept[order_id].extras)

@@ -224,7 +224,10 @@ def _write(gifts: Sequence[Gift], rows: Mapping[int, GiftRule]) -> None:
 def _promise(gifts: Sequence[Gift], rows: Mapping[int, GiftRule]) -> None:
     if not gifts:
         return
-    GiftGrant.objects.bulk_create(GiftGrant(after_days=gift.rule.after_days, **_logged(gift)) for gift in gifts)
+    GiftGrant.objects.bulk_create(
+        GiftGrant(after_days=gift.rule.after_days, stated_value=rows[gift.rule.id].stated_value, **_logged(gift))
+        for gift in gifts
+    )
     timeline.record_all(
         timeline.Entry(
             gift.order_id,

@@ -122,14 +122,17 @@ INVARIANTS = (
     ),
     Invariant(
         "charges_name_what_is_the_orders",
-        "A charge is of an order; the sub-order and the line that it names are that order's.",
-        """
+        "A charge is of an order; the sub-order and the line that it names are that order's, or the line is of a gift"
+        " that followed the order and is charged for.",
+        f"""
         SELECT c.id FROM orders_ordercharge c
         LEFT JOIN orders_order o ON o.id = c.order_id
         LEFT JOIN orders_suborder s ON s.id = c.sub_order_id
         LEFT JOIN orders_orderline l ON l.id = c.line_id
         WHERE o.id IS NULL OR (c.sub_order_id IS NOT NULL AND s.order_id IS DISTINCT FROM c.order_id)
-           OR (c.line_id IS NOT NULL AND l.order_id IS DISTINCT FROM c.order_id)
+           OR (c.line_id IS NOT NULL AND l.order_id IS DISTINCT FROM c.order_id AND NOT (
+                c.cause = '{ChargeCause.GIFT_KEPT}' AND EXISTS (SELECT FROM orders_giftgrant g
+                    WHERE g.line_id = c.line_id AND g.order_id = c.order_id AND g.after_days IS NOT NULL)))
         """,
     ),
     Invariant(

@@ -93,6 +93,8 @@ class Books:
     given: int = 0
     freight_kept: int = 0
     gifts_missing: Mapping[int, int] = field(default_factory=dict)
+    # What gifts count for, by line, that followed as orders of their own: no more is kept for those.
+    gifts_followed: Mapping[int, int] = field(default_factory=dict)
     coupon_from: int | None = None
 
 
@@ -229,9 +231,9 @@ def _wanted(books: Books, policy: Policy, promotions: Sequence[PromotionKept]) -
             Extra(Cause.FREE_SHIPPING, _lost_freight(books, promotion), Tenders(), promotion.code)
             for promotion in books.promotions
         ]
-    by_key = {line.key: line for line in books.lines}
+    worth = {line.key: line.units * line.stated_value for line in books.lines} | dict(books.gifts_followed)
     extras += [
-        Extra(Cause.GIFT, min(amount, by_key[key].units * by_key[key].stated_value), Tenders(), line=key)
+        Extra(Cause.GIFT, min(amount, worth[key]), Tenders(), line=key)
         for key, amount in sorted(books.gifts_missing.items())
     ]
     free = {promotion.code for promotion in books.promotions if _is_free_shipping(promotion)}

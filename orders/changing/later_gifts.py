@@ -21,6 +21,7 @@ from orders.actors import job
 from orders.changing import followers, gift_rules, gifts, kinds, reissuing
 from orders.changing.followers import Following
 from orders.changing.gift_rules import Facts, Gift
+from orders.changing.reissuing import Told
 from orders.intake.bodies import LineBody
 from orders.models import GiftGrant, GiftRule, OrderLine, OrderState
 from orders.models.charge import BILLED, ChargeComponent
@@ -154,12 +155,10 @@ def _send(sent: Sequence[tuple[GiftGrant, GiftRule]]) -> None:
     told = []
     for (grant, row), new in zip(sent, placed, strict=True):
         grant.line = lines[new.id]
-        because = {"reason": ReissueReason.GIFT.value, "bearer": CostBearer.PLATFORM.value, "note": row.name}
-        reissued: dict[str, Any] = {"number": new.number, "units": {row.gift.code: grant.units}, **because}
-        told.append(timeline.Entry(grant.order_id, kinds.REISSUED, job(NAME), reissued))
-        told.append(timeline.Entry(new.id, kinds.FOLLOWS, job(NAME), {"number": grant.order.number, **because}))
+        units = {row.gift.code: grant.units}
+        told.append(Told(grant.order, new, units, ReissueReason.GIFT, CostBearer.PLATFORM, row.name))
     GiftGrant.objects.bulk_update([grant for grant, _row in sent], ["line", "units", "why"])
-    timeline.record_all(told)
+    timeline.record_all(reissuing.entries(told, job(NAME)))
 
 
 def _line(grant: GiftGrant, row: GiftRule) -> LineBody:

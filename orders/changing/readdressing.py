@@ -1,5 +1,6 @@
 """Changing who gets an order, and where, before anything of it is sent; what depends on the place is done again."""
 
+import re
 from dataclasses import dataclass, replace
 
 from django.db import transaction
@@ -18,7 +19,7 @@ from orders.changing import merging
 from orders.changing.stamping import check_stamp
 from orders.intake import address_words
 from orders.intake.addresses import address_key
-from orders.intake.addressing import parse_address
+from orders.intake.addressing import ParsedAddress, parse_address
 from orders.intake.refusals import Refusals
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import Hold, Order, OrderTerms, SubOrder, SubOrderLine, SubOrderState
@@ -29,6 +30,9 @@ from orders.reviewing import deciding, words
 from orders.reviewing.holds import ask_for_address, close_hold, gaps_of
 from orders.telling import timeline
 
+# Behind the name of a place it is a street of that name.
+_STREET = re.compile(r"[东西南北中]?[一二三四五六七八九十]?(?:大街|大道|胡同|[路街道巷弄里])")
+_MOST_PLACES = 6
 _SHOWN = {
     "recipient_name": "name",
     "recipient_phone": "phone",
@@ -94,7 +98,7 @@ def change_recipient(
     blocked = obstacle(order, sub_orders)
     if blocked:
         raise CannotReaddress(blocked)
-    new = checked(new)
+    new = checked(new, order.region_id)
     values = {
         "recipient_name": new.name if new.name is not None else order.recipient_name,
         "recipient_phone": phones.compared(new.phone) if new.phone is not None else order.recipient_phone,
@@ -129,25 +133,73 @@ def change_recipient(
     return Order.objects.get(pk=order_id)
 
 
-def checked(new: Recipient) -> Recipient:
-    """The change as it is stored, with the region read out of its address. Raises WrongFields naming what is wrong."""
-    new = _read(new)
+def checked(new: Recipient, region_code: str | None) -> Recipient:
+    """The change as it is stored, with the region read out of its address; `region_code` is the one that stays where
+    nothing says another. Raises WrongFields naming what is wrong."""
+    new = _read(new, region_code)
     _check(new)
     return new
 
 
-def _read(new: Recipient) -> Recipient:
-    """The change with the region read out of an address that begins with it. Raises WrongFields where both are given
-    and contradict each other."""
+def _read(new: Recipient, region_code: str | None) -> Recipient:
+    """The change with the region read out of an address that begins with it, and with name and phone of a whole text
+    where nothing else says them. Raises WrongFields where both are given and contradict each other, and where the
+    address names a place that is no certain region."""
     if not new.address:
         return new
     read = parse_address(new.address)
-    if read.region_code is None or (read.name or read.phone):
+    is_whole = bool(read.name and read.phone) and new.name is None and new.phone is None
+    if is_whole:
+        new = replace(new, name=read.name, phone=read.phone, address=read.rest)
+    if read.region_code is None:
+        if not new.region_code and (places := _unclear(read, region_code)):
+            text = _("It is not certain which region the address means: %(places)s. Begin it with province, city and"
+                     " district, or name the region by its code.")  # fmt: skip
+            raise WrongFields([FieldError("address", "region_unclear", text % {"places": _(", ").join(places)})])
         return new
     if new.region_code not in (None, "", read.region_code):
         detail = _("The address lies in another region: %(code)s.") % {"code": read.region_code}
         raise WrongFields([FieldError("region_code", "region_mismatch", detail)])
-    return replace(new, region_code=read.region_code, address=read.rest)
+    # A name or phone beside fields that say them is a remark to the courier: it stays where it stands.
+    is_alone = is_whole or not (read.name or read.phone)
+    return replace(new, region_code=read.region_code, address=read.rest if is_alone else new.address)
+
+
+def _unclear(read: ParsedAddress, region_code: str | None) -> list[str]:
+    """The places that an address without a certain region may mean, where it begins with the name of one and that is
+    not where the region that stays is; a street that is named like a place is none."""
+    stays = Region.objects.filter(pk=region_code).first()
+    named = False
+    for place in read.candidates:
+        for name, is_there in (
+            (place.province, stays is not None and stays.province == place.province),
+            (place.city, stays is not None and (stays.province, stays.city) == (place.province, place.city)),
+            (place.district, stays is not None and stays.pk == place.code),
+        ):
+            if not _begins_with(read.rest, name):
+                continue
+            if is_there and not any(
+                one.code != region_code and _begins_with(_behind(read.rest, name), one.district)
+                for one in read.candidates
+            ):
+                return []
+            named = True
+    if named:
+        return [str(place) for place in read.candidates[:_MOST_PLACES]]
+    if not read.candidates:
+        provinces = Region.objects.order_by().values_list("province", flat=True).distinct()
+        return [one for one in provinces if read.rest.startswith(one) and not (stays and stays.province == one)]
+    return []
+
+
+def _begins_with(text: str, name: str) -> bool:
+    return bool(name) and (behind := _behind(text, name)) != text and not _STREET.match(behind)
+
+
+def _behind(text: str, name: str) -> str:
+    """What follows the name of a division, written out or without its last character, at the beginning of the text."""
+    short = name[:-1] if len(name) > 2 else name
+    return text.removeprefix(name) if text.startswith(name) else text.removeprefix(short)
 
 
 def _check(new: Recipient) -> None:

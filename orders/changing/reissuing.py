@@ -6,7 +6,8 @@ left a warehouse for the buyer.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -82,11 +83,32 @@ def reissue(
         units={str(position): count for position, count in wanted.items()},
     )
     new = placed(outcome)
-    told: dict[str, Any] = {"units": _by_sku(order, wanted), "reason": reason, "bearer": bearer, "note": note}
-    timeline.record(order_id, kinds.REISSUED, actor, number=new.number, **told)
-    timeline.record(new.id, kinds.FOLLOWS, actor, number=order.number, reason=reason, bearer=bearer, note=note)
+    told = Told(order, new, _by_sku(order, wanted), reason, bearer, note)
+    timeline.record_all(entries([told], actor))
     mark_changed(order_id)
     return Order.objects.get(pk=new.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What both stories tell of goods that are sent again: of which order, by which new one, the units by SKU code, and
+    why, who bears it, and the note."""
+
+    order: Order
+    new: Placed
+    units: Mapping[str, int]
+    reason: str
+    bearer: str
+    note: str
+
+
+def entries(sent: Iterable[Told], actor: Actor) -> Iterator[timeline.Entry]:
+    """What the stories of the orders and of the new ones tell, two entries each."""
+    for one in sent:
+        why = {"reason": str(one.reason), "bearer": str(one.bearer), "note": one.note}
+        told: dict[str, Any] = {"number": one.new.number, "units": dict(one.units), **why}
+        yield timeline.Entry(one.order.pk, kinds.REISSUED, actor, told)
+        yield timeline.Entry(one.new.id, kinds.FOLLOWS, actor, {"number": one.order.number, **why})
 
 
 def placed(outcome: Outcome) -> Placed:

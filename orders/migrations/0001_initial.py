@@ -905,6 +905,7 @@ class Migration(FirstMigration):
                 ('granted_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='given at')),
                 ('after_days', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='so many days after completion')),
                 ('ready_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='sent at the earliest')),
+                ('stated_value', models.DecimalField(db_default=0, decimal_places=2, default=0, max_digits=12, verbose_name='stated value of a unit')),
                 ('dropped', models.CharField(blank=True, choices=[('cancelled', 'The order was cancelled'), ('returned', 'The order came back'), ('refunded', 'The money of its goods went back'), ('too_little', 'What the buyer kept is too little for the rule')], db_default='', default='', max_length=10, verbose_name='why it is not sent')),
                 ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='gift_grants', to='orders.order', verbose_name='order')),
                 ('rule', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='orders.giftrule', verbose_name='rule')),

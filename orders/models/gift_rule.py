@@ -159,7 +159,8 @@ class GiftGrant(models.Model):
 
     `why` holds the figures by which the rule decided: counted units and amount (yuan), and how often it gave. What
     follows `after_days` waits without a line; `ready_at` is set when its order is over. Then `line` is the line of the
-    order that sends it, or `dropped` says why nothing does.
+    order that sends it, or `dropped` says why nothing does; `stated_value` is what a unit counted for when it was
+    promised.
     """
 
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="gift_grants")
@@ -178,6 +179,7 @@ class GiftGrant(models.Model):
     granted_at = models.DateTimeField(_("given at"), db_default=Now(), editable=False)
     after_days = models.PositiveSmallIntegerField(_("so many days after completion"), null=True, blank=True)
     ready_at = models.DateTimeField(_("sent at the earliest"), null=True, blank=True, editable=False)
+    stated_value = money(_("stated value of a unit"), default=0, db_default=0)
     dropped = models.CharField(
         _("why it is not sent"), max_length=10, choices=Dropped, blank=True, default="", db_default=""
     )

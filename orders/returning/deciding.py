@@ -104,10 +104,10 @@ def expire(return_id: int, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def escalate(return_id: int, *, reason: str, actor: Actor) -> ReturnRequest:
+def escalate(return_id: int, *, reason: str, actor: Actor, version: int | None = None) -> ReturnRequest:
     """The buyer does not agree with the merchant: the platform looks at it, and the merchant decides no longer. Raises
-    OmsError for an empty reason, NotNow where nothing is declined or to be decided."""
-    row = lock_return(return_id)
+    OmsError for an empty reason, NotNow where nothing is declined or to be decided, ChangedMeanwhile."""
+    row = lock_return(return_id, version=version)
     why = given(reason)
     require(row, ReturnState.REQUESTED, ReturnState.DECLINED)
     row.is_escalated = True

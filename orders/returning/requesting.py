@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from django.core.files.uploadedfile import UploadedFile
@@ -25,7 +26,7 @@ from orders.models import (
     ReturnRequest,
     SubOrderLine,
 )
-from orders.models.return_request import BY_REQUEST
+from orders.models.return_request import BY_REQUEST, ENDED_WITHOUT
 from orders.models.return_rule import REFUSED_AT_DOOR
 from orders.models.sub_order import ARRIVED
 from orders.returning import counting, deadlines, deciding, exchanging, kinds, locking, photos
@@ -60,6 +61,8 @@ def request(
 ) -> ReturnRequest:
     """Ask for a return; it is approved at once where its terms say so.
 
+    A buyer who asks for the same once more within a minute pressed twice, and gets the first one.
+
     Raises OmsError (`attr` names the field) for units that cannot come back, an unknown kind or reason, and a wrong
     amount or photo; OutsideTerms for what a buyer may not ask for; ChangedMeanwhile for another version of the order.
     """
@@ -68,6 +71,8 @@ def request(
         raise OmsError(_("Give one of: %(choices)s.") % {"choices": known}, attr="kind")
     reason = _reason(wanted.reason)
     order = lock_order(order_id, version=version)
+    if actor.kind == ActorKind.BUYER and (again := _asked_just_now(order_id, wanted)):
+        return again
     lines = _lines(order_id, wanted.units)
     _check_amount(order_id, wanted)
     if wanted.goods and wanted.kind != ReturnKind.EXCHANGE:
@@ -130,6 +135,20 @@ def _back_to(of_terms: int | None, sent_from: int | None, lines: Iterable[SubOrd
     host = hosting.host(Warehouse.objects.get(pk=of_terms))
     skus = [line.order_line.sku for line in lines]
     return of_terms if all(host.may_keep(sku.merchant_id, sku.storage_class) for sku in skus) else sent_from
+
+
+def _asked_just_now(order_id: int, wanted: Wanted) -> ReturnRequest | None:
+    rows = ReturnRequest.objects.filter(
+        order=order_id,
+        requested_by_kind=ActorKind.BUYER,
+        kind=wanted.kind,
+        reason__code=wanted.reason,
+        created_at__gt=timezone.now() - timedelta(minutes=1),
+    )
+    for row in rows.exclude(state__in=ENDED_WITHOUT).order_by("-pk"):
+        if dict(row.lines.values_list("sub_order_line_id", "announced_quantity")) == dict(wanted.units):
+            return row
+    return None
 
 
 @transaction.atomic

@@ -25,12 +25,14 @@ from oms.common.errors import OmsError
 from orders.actors import Actor
 from orders.admin.actions import check_part_of, posted
 from orders.admin.staff import staff_actor
+from orders.changing import followed_gifts
+from orders.changing.followed_gifts import FollowedGift
 from orders.models import Order, OrderLine
 from orders.models.amounts import Bearer
 from payments import exporting
 from payments.granting import deciding, previewing
 from payments.granting.deciding import Seen
-from payments.granting.previewing import Calculation, Wanted
+from payments.granting.previewing import Calculation, Wanted, followed_label
 from payments.models import GrantKind, GrantLimit, GrantReason, GrantState, RefundGrant
 
 RIGHT = "payments.grant_refund"
@@ -66,7 +68,9 @@ class GrantForm(forms.Form):
         label=gettext_lazy("Note"), max_length=200, widget=forms.Textarea(attrs={**_INPUT, "rows": 2})
     )
 
-    def __init__(self, *args: Any, lines: Sequence[OrderLine], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, lines: Sequence[OrderLine], followed: Sequence[FollowedGift] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._reasons = {reason.code: reason for reason in GrantReason.objects.filter(is_active=True)}
         self.fields["reason"].choices = [  # type: ignore[attr-defined]
@@ -87,6 +91,13 @@ class GrantForm(forms.Form):
                     _("Gifts that did not come back: %(position)d · %(name)s (ordered: %(quantity)d)"), line
                 )
 
+        self._followed = followed
+        for gift in followed:
+            self.fields[f"followed_{gift.part}"] = forms.IntegerField(
+                label=followed_label(gift), required=False, min_value=0, max_value=gift.units,
+                widget=forms.NumberInput(_INPUT),
+            )  # fmt: skip
+
     @staticmethod
     def _units(label: str, line: OrderLine) -> forms.IntegerField:
         values = {"position": line.position, "name": line.name, "quantity": line.quantity}
@@ -104,7 +115,13 @@ class GrantForm(forms.Form):
         """What the person wants granted."""
         kind = GrantKind(self.chosen_reason.kind)
         if kind == GrantKind.RETURN:
-            return Wanted(kind, units=self._counts("units"), gifts_kept=self._counts("gifts"))
+            kept = {gift.part: self.cleaned_data.get(f"followed_{gift.part}") for gift in self._followed}
+            return Wanted(
+                kind,
+                units=self._counts("units"),
+                gifts_kept=self._counts("gifts"),
+                followed_kept={part: count for part, count in kept.items() if count},
+            )
         return Wanted(kind, self.cleaned_data["amount"] or Decimal(0), self.cleaned_data["line"])
 
     def _counts(self, name: str) -> dict[int, int]:
@@ -157,7 +174,8 @@ def asking_page(
     """The form in which a grant is asked for by `actor`, with what it would give, on the pages of `site`; `user` is who
     of staff may grant it, None for others. Once it is confirmed, back to the order's page."""
     page = reverse(f"{site.name}:orders_order_change", args=[order.pk])
-    form = form_class(request.POST or None, lines=list(OrderLine.objects.filter(order=order).order_by("position")))
+    lines = list(OrderLine.objects.filter(order=order).order_by("position"))
+    form = form_class(request.POST or None, lines=lines, followed=followed_gifts.of_order(order.pk))
     calculation: Calculation | None = None
     if request.method == "POST" and form.is_valid():
         try:

@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from oms.common.errors import OmsError
 from oms.common.money import fen_text, to_fen, yuan
 from orders.actors import Actor
-from orders.changing import charging, correcting
+from orders.changing import charging, correcting, followed_gifts
+from orders.changing.followed_gifts import FollowedGift
 from orders.changing.keeping import RULES_VERSION, FreightBack, promotions_kept
 from orders.intake.apportionment import Shares
 from orders.locking import lock_order
@@ -33,7 +34,8 @@ class Wanted:
     come back though they should. For all else: an amount in yuan, with the line (position) for price protection.
 
     What a return (`return_id`) is granted for names the units by sub-order line instead, as it has them: `parts`, and
-    of gifts `parts_missing`.
+    of gifts `parts_missing`. `followed_kept` are units of gifts that followed as orders of their own and did not come
+    back, by the sub-order line that sent them.
     """
 
     kind: GrantKind
@@ -44,6 +46,7 @@ class Wanted:
     return_id: int | None = None
     parts: Mapping[int, int] | None = None
     parts_missing: Mapping[int, int] | None = None
+    followed_kept: Mapping[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def work_out(
     """As `preview`, of a locked order, with the units that it chose."""
     if wanted.kind == GrantKind.RETURN:
         choose = _choose_parts if wanted.return_id is not None else _choose
-        chosen = choose(order_id, wanted, states)
+        chosen = _with_followed(order_id, choose(order_id, wanted, states), wanted.followed_kept or {})
         calculation = _of_return(order_id, chosen, reason, wanted.return_id)
     else:
         chosen = Chosen({}, {}, {})
@@ -257,6 +260,31 @@ def _choose_parts(order_id: int, wanted: Wanted, states: Collection[str]) -> Cho
     for key, count in missing.items():
         gifts[parts[key].order_line_id] = gifts.get(parts[key].order_line_id, 0) + count
     return Chosen(units, missing, gifts)
+
+
+def _with_followed(order_id: int, chosen: Chosen, kept: Mapping[int, int]) -> Chosen:
+    """With gifts that followed as orders of their own, and that the buyer keeps though the goods came back."""
+    if not kept:
+        return chosen
+    found = {gift.part: gift for gift in followed_gifts.of_order(order_id)}
+    missing, lines = dict(chosen.missing), dict(chosen.gifts_kept)
+    for part, count in kept.items():
+        most = found[part].units if part in found else 0
+        if not 0 < count <= most:
+            text = _("Of this gift that followed, the buyer has only %(most)d units.")
+            raise OmsError(text % {"most": most}, attr="gifts_kept")
+        missing[part] = count
+        lines[found[part].line] = lines.get(found[part].line, 0) + count
+    return Chosen(chosen.units, missing, lines)
+
+
+def followed_label(gift: FollowedGift) -> str:
+    """How a gift that followed is asked for where the goods come back."""
+    return _("Gift that followed by order %(order)s and did not come back: %(name)s (at most %(quantity)d)") % {
+        "order": gift.order,
+        "name": gift.name,
+        "quantity": gift.units,
+    }
 
 
 def _taken(order_id: int, *, but: int | None = None) -> dict[int, int]:

@@ -171,6 +171,7 @@ class GrantForm(VersionForm):
         """With the units."""
         data = super().clean() or self.cleaned_data
         data["units"] = units_to_pay(self.data)
+        data["followed_kept"] = followed_kept(self.data)
         return data
 
 
@@ -179,3 +180,9 @@ def units_to_pay(data: Any) -> dict[int, int] | None:
     ValidationError."""
     named = {int(key[4:]): _count(value) for key, value in data.items() if re.fullmatch(r"pay_\d{1,18}", key)}
     return named or None
+
+
+def followed_kept(data: Any) -> dict[int, int]:
+    """Units of gifts that followed and did not come back (`kept_PART`), by sub-order line. Raises ValidationError."""
+    named = {int(key[5:]): _count(value) for key, value in data.items() if re.fullmatch(r"kept_\d{1,18}", key)}
+    return {part: count for part, count in named.items() if count}

@@ -22,11 +22,14 @@ _AGREED = "buyer_complaint"
 
 
 @transaction.atomic
-def preview(return_id: int, units: Mapping[int, int] | None = None) -> Calculation:
+def preview(
+    return_id: int, units: Mapping[int, int] | None = None, followed_kept: Mapping[int, int] | None = None
+) -> Calculation:
     """What granting the return's money would give now; nothing is changed. `units` (by sub-order line) are those that
-    are paid for, all that it has unless told. Raises OmsError for units that it does not have, and NotNow."""
+    are paid for, all that it has unless told; `followed_kept` gifts that followed and did not come back. Raises
+    OmsError for units that it does not have, and NotNow."""
     row = _due(return_id)
-    return previewing.preview(row.order_id, wanted_of(row, units), reason_of(row))
+    return previewing.preview(row.order_id, wanted_of(row, units, followed_kept), reason_of(row))
 
 
 @transaction.atomic
@@ -37,6 +40,7 @@ def grant(
     actor: Actor,
     user: AbstractBaseUser | None,
     units: Mapping[int, int] | None = None,
+    followed_kept: Mapping[int, int] | None = None,
     seen: Seen | None = None,
     version: int | None = None,
 ) -> RefundGrant:
@@ -45,7 +49,7 @@ def grant(
     row = _due(return_id, version=version)
     return deciding.propose(
         row.order_id,
-        wanted_of(row, units),
+        wanted_of(row, units, followed_kept),
         reason=reason_of(row).code,
         note=note or row.number,
         actor=actor,
@@ -62,9 +66,11 @@ def _due(return_id: int, *, version: int | None = None) -> ReturnRequest:
     return row
 
 
-def wanted_of(row: ReturnRequest, units: Mapping[int, int] | None = None) -> Wanted:
-    """What is granted for the locked return: all that it has, or these units (by sub-order line). Raises OmsError for
-    units that it does not have."""
+def wanted_of(
+    row: ReturnRequest, units: Mapping[int, int] | None = None, followed_kept: Mapping[int, int] | None = None
+) -> Wanted:
+    """What is granted for the locked return: all that it has, or these units (by sub-order line), less gifts that
+    followed and did not come back. Raises OmsError for units that it does not have."""
     if row.agreed_amount is not None:
         return Wanted(GrantKind.GOODWILL, Decimal(row.agreed_amount), return_id=row.pk)
     lines = lines_of(row)
@@ -77,7 +83,7 @@ def wanted_of(row: ReturnRequest, units: Mapping[int, int] | None = None) -> Wan
     kept: dict[int, int] = {}
     for line_id, count in missing.values_list("line_id", "quantity"):
         kept[gifts[line_id]] = kept.get(gifts[line_id], 0) + count
-    return Wanted(GrantKind.RETURN, return_id=row.pk, parts=chosen, parts_missing=kept)
+    return Wanted(GrantKind.RETURN, return_id=row.pk, parts=chosen, parts_missing=kept, followed_kept=followed_kept)
 
 
 def reason_of(row: ReturnRequest) -> GrantReason:

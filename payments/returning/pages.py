@@ -342,6 +342,7 @@ def grant_view(request: HttpRequest, row_id: int) -> HttpResponse:
             actor=staff_actor(request),
             user=user,
             units=data["units"],
+            followed_kept=data["followed_kept"],
             seen=Seen(data["cash"], data["gift_card"], data["points"]),
             version=data["version"],
         )

@@ -17,9 +17,10 @@ from oms.common.desk.acting import INPUT
 from oms.common.states import listed
 from oms.common.zones import CHINA
 from orders.models import ReturnReason, ReturnState
+from orders.models.return_request import ENDED_WITHOUT
 
 # Requests that came to nothing are none.
-_COUNTED = [state for state in ReturnState if state not in (ReturnState.DECLINED, ReturnState.CANCELLED)]
+_COUNTED = [state for state in ReturnState if state not in ENDED_WITHOUT]
 MOST_ROWS = 200
 
 

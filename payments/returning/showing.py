@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from oms.common.errors import ChangedMeanwhile, OmsError
+from orders.changing import followed_gifts
 from orders.models import Found, MoneyState, ReturnedSerial, ReturnKind, ReturnRequest, ReturnState, SubOrderLine
 from orders.models.return_request import MONEY_DONE
 from orders.returning import serials, tracks
@@ -16,9 +17,10 @@ from orders.returning.inspecting import Findings
 from orders.returning.locking import lines_of
 from orders.returning.terms import Against
 from orders.telling import story
+from payments.granting.previewing import followed_label
 from payments.models import GrantState, RefundGrant, RefundState
 from payments.returning import granting
-from payments.returning.forms import units_to_pay
+from payments.returning.forms import followed_kept, units_to_pay
 
 _S = ReturnState
 
@@ -124,15 +126,17 @@ def context_of(row: ReturnRequest, chosen: Any, *, shows_money: bool = True) -> 
     grants = list(granted) if shows_money else []
     calculation: dict[str, Any] | None = None
     paid_for: dict[int, int] | None = None
+    kept: dict[int, int] = {}
     why_not = ""
     if shows_money and row.money_state == MoneyState.TO_GRANT:
         try:
-            paid_for = units_to_pay(chosen)
-            calculation = granting.preview(row.pk, paid_for).as_json()
+            paid_for, kept = units_to_pay(chosen), followed_kept(chosen)
+            calculation = granting.preview(row.pk, paid_for, kept).as_json()
         except OmsError as refusal:
             why_not = str(refusal)
         except ValidationError as refusal:
             why_not = " ".join(refusal.messages)
+    followed = followed_gifts.of_order(row.order_id) if calculation and row.agreed_amount is None else []
     return {
         "row": row,
         "end_reason": story.REASONS.word(row.end_reason),
@@ -148,6 +152,7 @@ def context_of(row: ReturnRequest, chosen: Any, *, shows_money: bool = True) -> 
         "calculation": calculation,
         "why_not": why_not,
         "paid_for": list((paid_for or {}).items()),
+        "followed": [(gift.part, followed_label(gift), gift.units, kept.get(gift.part, 0)) for gift in followed],
     }
 
 

@@ -67,7 +67,8 @@ def request(limit: int) -> int:
             INSERT INTO payments_payment
                 (number, order_id, change_set_id, means, connection_id, state, amount, ready_at)
             SELECT o.number || '-P' || (SELECT count(*) + 1 FROM payments_payment p WHERE p.order_id = o.id),
-                o.id, c.id, '{Means.ONLINE}', taken.turns[1 + o.id %% cardinality(taken.turns)],
+                o.id, c.id, '{Means.ONLINE}',
+                {defaults.connection_of("o", "taken.turns[1 + o.id %% cardinality(taken.turns)]")},
                 '{PaymentState.INTENDED}', c.balance_amount, now()
             FROM (SELECT c.id {_UNASKED} AND c.order_id = ANY(%(ids)s::bigint[])) AS due
             JOIN orders_changeset c ON c.id = due.id JOIN orders_order o ON o.id = c.order_id

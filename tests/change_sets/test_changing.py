@@ -7,6 +7,7 @@ import pytest
 from inventory.models import Stock
 from oms.common.errors import ChangedMeanwhile, OmsError, WrongFields
 from oms.common.models import Ticket
+from orders.admin.change_words import region_kept
 from orders.changing import charging, reissuing
 from orders.changing.cancelling import CannotCancel
 from orders.changing.choosing import WHOLE, cancel
@@ -229,6 +230,53 @@ def test_recipient_and_appointment_are_changed_with_the_rest(shop):
     assert (now.recipient_name, now.terms.delivery_from.year) == ("李娜", 2030)
     assert "李娜" not in str(ChangeSet.objects.values().get())
     assert steps.broken_invariants() == []
+
+
+@pytest.fixture
+def places():
+    for code, *names in (
+        ("110105", "北京市", "北京市", "朝阳区"),
+        ("220104", "吉林省", "长春市", "朝阳区"),
+        ("320102", "江苏省", "南京市", "玄武区"),
+        ("320106", "江苏省", "南京市", "鼓楼区"),
+    ):
+        factories.RegionFactory(code=code, **dict(zip(("province", "city", "district"), names, strict=True)))
+
+
+@pytest.mark.parametrize("address", ["朝阳区建国路1号", "南京市中山路1号", "江苏省中山路1号", "南京鼓楼科技园1栋"])
+def test_an_address_that_names_a_place_of_no_certain_region_is_asked_about(shop, places, address):
+    order = paid(shop, (shop.sku, 2, "10.00"))
+    with pytest.raises(WrongFields, match="province") as refusal:
+        change(order, {"do": "recipient", "address": address})
+    assert [(one.attr, one.code) for one in refusal.value.errors] == [("address", "region_unclear")]
+    assert steps.fresh(order).recipient_address != address
+    # Said by its code, it is certain.
+    change(order, {"do": "recipient", "address": address, "region_code": "320106"})
+    assert steps.fresh(order).region_id == "320106"
+
+
+@pytest.mark.parametrize("address", ["张江路88号3楼", "南京路1号", "北京东路5号", "北京市中山路1号", "东城区长安街2号"])
+def test_an_address_that_names_no_other_place_keeps_the_region(shop, places, address, client):
+    order = paid(shop, (shop.sku, 2, "10.00"))
+    look = seen(order, {"do": "recipient", "address": address})
+    assert "region" not in look.recipient
+    assert "Beijing" in region_kept(order, look) or "北京市" in region_kept(order, look)
+    change(order, {"do": "recipient", "address": address})
+    assert steps.fresh(order).region_id == "110101"
+
+
+def test_a_whole_text_in_place_of_the_address_says_who_and_where(shop, places):
+    order = paid(shop, (shop.sku, 2, "10.00"))
+    change(order, {"do": "recipient", "address": "李雷 13912345678 江苏省南京市鼓楼区中山路1号"})
+    now = steps.fresh(order)
+    assert (now.recipient_name, now.recipient_phone, now.region_id, now.recipient_address) == (
+        *("李雷", "13912345678", "320106", "中山路1号"),
+    )
+    # Beside a field that says it, a name in the address is a remark, and the region counts all the same.
+    whole = "李雷 13912345678 吉林省长春市朝阳区建国路1号"
+    change(order, {"do": "recipient", "name": "韩梅梅", "address": whole})
+    now = steps.fresh(order)
+    assert (now.recipient_name, now.region_id, now.recipient_address) == ("韩梅梅", "220104", whole)
 
 
 @pytest.mark.parametrize(

@@ -11,18 +11,35 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
+from oms.common.errors import ChangedMeanwhile, OmsError
 from orders import isolating
-from orders.changing import gifts, later_gifts
+from orders.actors import Actor
+from orders.changing import charging, gifts, later_gifts
 from orders.changing.cancelling import cancel_order
 from orders.fulfilling import allocating, completing, splitting
-from orders.models import GiftGrant, GiftRule, Order, OrderEvent, OrderLink, ReturnRequest, SubOrder
+from orders.models import (
+    ActorKind,
+    GiftGrant,
+    GiftRule,
+    Order,
+    OrderEvent,
+    OrderLink,
+    ReturnRequest,
+    SubOrder,
+    SubOrderLine,
+)
 from orders.models.gift_rule import GiftStanding
+from orders.returning import deciding as decide_return
 from orders.reviewing import deciding
+from payments.granting import deciding as deciding_grants
 from payments.granting import limits
+from payments.granting.previewing import Wanted
+from payments.models import GrantKind
 from tests import factories, steps
-from tests.payments.grants import goodwill, member, send_back
+from tests.payments.grants import actor, goodwill, member, send_back
 from tests.pipeline.test_races import in_thread
 from tests.returns import rows as returns
+from tests.returns import world
 
 pytestmark = pytest.mark.django_db
 
@@ -249,6 +266,90 @@ def test_the_page_the_log_and_the_api_say_what_becomes_of_it(shop, gift, in_engl
     assert number in admin_client.get(f"{log}?standing=sent").content.decode()
     (shown,) = seller.get(f"/api/v1/orders/{order.number}/gifts").json()
     assert (shown["standing"], shown["order"], shown["sku"]) == ("sent", number, gift.code)
+
+
+def had_by(order):
+    """The gift of the order was sent, and is with the buyer; its units there."""
+    assert later_gifts.run(10) == 1
+    factories.run(deciding.run, splitting.run, allocating.run)
+    new = sent().get(original=order).order
+    steps.scan(steps.shipped(new), "collected", "signed")
+    return new.sub_orders.get().lines.get()
+
+
+def give_back(order, kept, units=2):
+    wanted = Wanted(GrantKind.RETURN, units={1: units}, followed_kept=kept)
+    user = member("finance")
+    return deciding_grants.propose(order.pk, wanted, reason="no_reason", note="x", actor=actor(user), user=user)
+
+
+def test_one_that_the_buyer_keeps_though_the_goods_came_back_is_charged_at_what_it_was_stated_to_be_worth(shop, gift):
+    limits.install_defaults()
+    row = rule(gift, gift_units=2, stated_value=Decimal("4.50"))
+    order = completed(shop)
+    part = had_by(order)
+    # What it counted for when it was promised.
+    GiftRule.objects.filter(pk=row.pk).update(stated_value=Decimal("9.99"))
+
+    with pytest.raises(OmsError, match="2"):
+        give_back(order, {part.pk: 3})
+    with pytest.raises(OmsError, match="0"):
+        give_back(order, {SubOrder.objects.get(order=order).lines.get().pk: 1})
+    first = give_back(order, {part.pk: 1}, units=1)
+    assert (first.amount, first.calculation["gifts_charged"]) == (Decimal("5.50"), "4.50")
+    second = give_back(order, {part.pk: 1}, units=1)
+    assert (second.amount, second.calculation["gifts_charged"]) == (Decimal("5.50"), "9.00")
+    charged = order.charges.filter(cause="gift_kept")
+    assert [(one.line_id, one.amount) for one in charged] == [(part.order_line_id, Decimal("4.50"))] * 2
+    assert charging.owed(order.pk) == Decimal("15.00")  # with the freight
+    assert steps.broken_invariants() == []
+
+
+def test_a_proposed_grant_that_charges_one_is_approved_as_it_was_shown_and_not_where_it_came_back(shop, gift):
+    limits.install_defaults()
+    rule(gift, stated_value=Decimal("4.50"))
+    order = completed(shop)
+    part = had_by(order)
+    wanted = Wanted(GrantKind.RETURN, units={1: 2}, followed_kept={part.pk: 1})
+    user, seller = member("finance"), Actor(ActorKind.MERCHANT, "shop")
+    grant = deciding_grants.propose(order.pk, wanted, reason="no_reason", note="x", actor=seller)
+    SubOrderLine.objects.filter(pk=part.pk).update(returned_quantity=1)
+    with pytest.raises(ChangedMeanwhile):
+        deciding_grants.approve(grant.pk, user=user, actor=actor(user))
+    SubOrderLine.objects.filter(pk=part.pk).update(returned_quantity=0)
+
+    grant = deciding_grants.approve(grant.pk, user=user, actor=actor(user))
+    assert grant.granted_amount == Decimal("15.50")
+    assert steps.broken_invariants() == []
+
+
+def test_staff_are_asked_for_it_where_goods_come_back_and_see_what_it_takes(shop, gift, in_english, admin_client):
+    limits.install_defaults()
+    rule(gift, stated_value=Decimal("4.50"))
+    order = completed(shop)
+    part = had_by(order)
+    page = admin_client.get(reverse("admin:payments_grant", args=[order.pk]))
+    assert f"followed_{part.pk}" in page.content.decode()
+    told = {"reason": "no_reason", "note": "x", "units_1": "2", f"followed_{part.pk}": "1", "preview": "1"}
+    shown = admin_client.post(reverse("admin:payments_grant", args=[order.pk]), told)
+    assert shown.context["calculation"]["amount"] == "15.50"
+
+    world.install()
+    row = world.ask(order, {1: 1})
+    row = world.found(world.came(decide_return.approve(row.pk, actor=steps.STAFF)), good=1)
+    page = reverse("admin:orders_returnrequest_change", args=[row.pk])
+    assert f"kept_{part.pk}" in admin_client.get(page).content.decode()
+    shown = admin_client.get(page, {f"kept_{part.pk}": "1"})
+    assert shown.context["calculation"]["amount"] == "5.50"
+    calculation, version = shown.context["calculation"], shown.context["row"].version
+    seen = {key: calculation[key] for key in ("cash", "gift_card", "points")}
+    answer = admin_client.post(
+        reverse("admin:orders_returnrequest_grant", args=[row.pk]), {**seen, "version": version, f"kept_{part.pk}": "1"}
+    )
+    assert answer.status_code == 302
+    grant = order.grants.get()
+    assert (grant.amount, grant.state) == (Decimal("5.50"), "approved")
+    assert order.charges.get(cause="gift_kept").amount == Decimal("4.50")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -83,6 +83,19 @@ def test_a_courier_is_booked_and_its_scan_brings_the_return_on(row, kdniao: Plat
     assert (steps.tickets(), steps.broken_invariants()) == ([], [])
 
 
+def test_a_window_after_the_last_day_to_send_the_goods_is_waited_for(row, kdniao: Platform):
+    type(row).objects.filter(pk=row.pk).update(ready_at=timezone.now() + timedelta(minutes=1))
+    pick_up = intended(row, -1)
+    assert fresh(row).ready_at > pick_up.until + timedelta(hours=3)
+    steps.once(picking_up.SEND_STAGE.run)
+    later = timezone.now() + timedelta(days=30)
+    type(row).objects.filter(pk=row.pk).update(ready_at=later)
+    picking_up.call_off(row.pk, actor=BUYER)
+    steps.once(picking_up.SEND_STAGE.run)
+    intended(row)
+    assert fresh(row).ready_at == later
+
+
 def test_an_answer_that_is_lost_is_asked_for_again_under_the_same_number(row, kdniao: Platform):
     intended(row)
     kdniao.peer.mischief.plan(Trick.SYSTEM_ERROR_AFTER)

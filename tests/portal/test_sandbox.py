@@ -1,5 +1,6 @@
 """A merchant's sandbox: an order goes all its way there, reaches nobody, and neither side sees the other's."""
 
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -28,11 +29,11 @@ from oms.merchants.joining import standing
 from oms.merchants.models import ApiCredential, Merchant
 from orders.changing import cancelling, telling
 from orders.fulfilling import allocating, splitting
-from orders.models import Hold, Order, SubOrder
+from orders.models import ChangeSet, Hold, Order, SubOrder
 from orders.reviewing import deciding
 from payments.granting import limits
 from payments.models import LedgerEntry, Payment, Refund, SettlementRow
-from payments.taking import recording
+from payments.taking import differences, recording
 from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.invariants import check
@@ -74,6 +75,18 @@ def whole(merchant: Merchant) -> dict[str, Any]:
         ),
         "orders": list(Order.objects.visible_to(merchant).order_by("pk").values_list("number", "state")),
     }
+
+
+def test_the_balance_of_a_change_in_the_sandbox_is_asked_of_nobody_real(seller, twin):
+    sku = twin.skus.get(code=seller.sku.code)
+    send(factories.client_of(twin), factories.order_body((sku, 2, "10.00")))
+    order = Order.objects.get(channel__merchant=twin)
+    row = ChangeSet.objects.create(order=order, number=f"{order.number}-C1", reason="x", actor="li")
+    row.wait_for_balance()
+    row.balance_amount, row.pay_by = Decimal("5.00"), timezone.now() + timedelta(hours=1)
+    row.save(update_fields=["state", "balance_amount", "pay_by"])
+    assert differences.request(10) == 1
+    assert Payment.objects.get(change_set=row).connection.code == sandboxes.PAYMENTS
 
 
 def test_a_paid_order_of_the_sandbox_goes_all_its_way_and_leaves_nothing_behind(seller, twin):

@@ -13,7 +13,8 @@ from inventory.lots import today
 from inventory.models import WarehouseGuest
 from logistics.buyer import links
 from oms.common.models import Ticket
-from orders.models import ReturnPhoto, ReturnRequest
+from orders.actors import Actor
+from orders.models import ActorKind, ReturnPhoto, ReturnRequest
 from orders.returning import deciding
 from payments.models import RefundGrant
 from payments.returning import rates
@@ -22,6 +23,7 @@ from tests.admin.conftest import boss, client_of  # noqa: F401 - a member of sta
 from tests.returns.world import ask, came, install, line_of, many, photo
 
 pytestmark = pytest.mark.django_db
+MERCHANT = Actor(ActorKind.MERCHANT, "shop")
 ENGLISH = {"accept-language": "en"}
 
 
@@ -99,6 +101,21 @@ def test_of_two_who_inspect_the_second_learns_what_was_found_and_what_he_had_sai
     assert "were inspected: Good 2" in page
     assert "You had said: 1: Good × 1, 1: Missing × 1." in page
     assert ReturnRequest.objects.get().state == "inspected"
+
+
+def test_staff_let_the_platform_decide_in_the_merchants_place(shop, boss):  # noqa: F811
+    row = ask(many(shop, 1), {1: 1})
+    deciding.decline(row.pk, reason="worn", actor=MERCHANT)
+    where = reverse("admin:orders_returnrequest_escalate", args=[row.pk])
+    assert where in boss.get(page_of(row)).content.decode()
+    old = boss.post(where, {"version": row.version, "reason": "the photos show it"}, follow=True)
+    assert (steps.fresh(row).is_escalated, "meanwhile" in old.content.decode()) == (False, True)
+
+    boss.post(where, {"version": steps.fresh(row).version, "reason": "the photos show it"})
+    assert (steps.fresh(row).is_escalated, Ticket.objects.get().reason) == (True, "escalated")
+    boss.post(reverse("admin:orders_returnrequest_approve", args=[row.pk]), {"version": steps.fresh(row).version})
+    assert steps.fresh(row).state == "awaiting_goods"
+    assert steps.broken_invariants() == []
 
 
 def test_each_right_is_needed(shop):
@@ -205,16 +222,18 @@ def test_the_rates_are_what_came_back_of_what_was_delivered(shop, boss):  # noqa
     ask(many(shop, 4), {1: 1})
     ask(many(shop, 2), {1: 2}, reason="missing")
     deciding.cancel(ask(many(shop, 2), {1: 2}).pk, reason="x", actor=steps.STAFF)
+    # Never handed over, so never back.
+    deciding.expire(deciding.approve(ask(many(shop, 2), {1: 2}).pk, actor=steps.STAFF).pk, actor=steps.STAFF)
 
     found = rates.rates(today() - timedelta(1), today())
 
     assert [(rate.sku, rate.delivered, rate.returned, rate.percent) for rate in found] == [
-        (shop.sku.code, 8, 2, 25.0),
-        (shop.sku.code, 8, 1, 12.5),
+        (shop.sku.code, 10, 2, 20.0),
+        (shop.sku.code, 10, 1, 10.0),
     ]
     assert rates.rates(today() - timedelta(9), today() - timedelta(2)) == []
     shown = boss.get(reverse("admin:orders_returnrequest_rates")).content.decode()
-    assert "12.5" in shown
+    assert "10.0" in shown
 
 
 def test_the_page_offers_only_warehouses_that_keep_goods_of_the_merchant(shop, boss):  # noqa: F811

@@ -395,3 +395,15 @@ def test_a_reason_without_a_reason_of_grants_says_so(shop):
         paying_back.preview(row.pk)
     assert refused.value.attr == "reason"
     assert GrantReason.objects.filter(code="gone").count() == 0
+
+
+def test_a_buyer_who_presses_twice_asks_once(shop):
+    order = many(shop, 3)
+    row = ask(order, {1: 1}, BUYER)
+    assert ask(order, {1: 1}, BUYER) == row
+    # Other units are another return, and so are the same ones once the first came to nothing or after a while.
+    assert ask(order, {1: 2}, BUYER) != row
+    deciding.cancel(row.pk, reason="x", actor=BUYER)
+    assert ask(order, {1: 1}, BUYER) != row
+    assert ReturnRequest.objects.count() == 3
+    assert steps.broken_invariants() == []

@@ -6,8 +6,9 @@ from django.urls import reverse
 
 from inventory.models import Warehouse
 from logistics.carriers.defaults import install_default_carriers
+from orders.changing import marking
 from orders.fulfilling import allocating
-from orders.models import Order, OrderTerms, SubOrder
+from orders.models import Order, OrderTerms, SubOrder, UndoableAction
 from orders.reviewing import holds
 from tests import factories, steps
 from tests.admin.conftest import client_of
@@ -144,3 +145,49 @@ def test_a_merchant_wishes_by_the_api_until_the_split(shop, api, second):
     assert go_on(order).warehouse == second
     late = change(api, "patch", url, {"warehouse": ""}, version=Order.objects.get(pk=order.pk).version)
     assert (late.status_code, errors_of(late)) == (409, {(None, "cannot_wish")})
+
+
+def test_a_memo_of_several_lines_is_left_alone_and_what_nobody_saw_is_not_released(shop):
+    clerk = client_of("view_order", "mark_order", "hold_order")
+    order = held(shop)
+    marking.mark(order.pk, seller_memo="call first\nthen send", actor=steps.STAFF)
+    order = Order.objects.get(pk=order.pk)
+    page = clerk.get(reverse("admin:orders_order_review")).content.decode()
+    # A field of one line would drop the break, and a release would change the memo.
+    assert f'<textarea class="oms-input" name="memo-{order.pk}"' in page
+    sent = row(order, memo="call first\r\nthen send") | {f"memo-{order.pk}-was": "call first\r\nthen send"}
+    release = sent | {"release": "1", "ticked": str(order.pk)}
+    marked = order.events.filter(kind="marked").count()
+
+    holds.hold_order(order.pk, reason="another", actor=steps.STAFF)
+    page = clerk.post(reverse("admin:orders_order_review"), release, follow=True).content.decode()
+    assert "changed meanwhile" in page
+    assert order.holds.filter(released_at=None).count() == 2
+    assert not UndoableAction.objects.filter(order=order).exists()
+
+    order = Order.objects.get(pk=order.pk)
+    release |= {f"version-{order.pk}": str(order.version)}
+    assert (
+        "One order is released."
+        in clerk.post(reverse("admin:orders_order_review"), release, follow=True).content.decode()
+    )
+    assert order.events.filter(kind="marked").count() == marked
+
+
+def test_what_was_typed_is_said_once_more_where_somebody_was_faster_and_nothing_of_it_is_kept(shop, clerk, second):
+    order = held(shop)
+    text = keep(clerk, order, warehouse=second.code, memo="x" * 501)
+    assert f"You had typed: {second.code}, xxx" in text
+    assert not OrderTerms.objects.filter(order=order, warehouse__isnull=False).exists()
+    marking.mark(order.pk, seller_memo="theirs", actor=steps.STAFF)
+    assert "You had typed: mine." in keep(clerk, order, memo="mine")
+
+
+def test_changed_and_released_at_once(shop):
+    clerk = client_of("view_order", "mark_order", "hold_order")
+    order = held(shop)
+    sent = row(order, memo="mine") | {"release": "1", "ticked": str(order.pk)}
+    assert (
+        "One order is released." in clerk.post(reverse("admin:orders_order_review"), sent, follow=True).content.decode()
+    )
+    assert OrderTerms.objects.get(order=order).seller_memo == "mine"

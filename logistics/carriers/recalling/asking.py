@@ -141,7 +141,7 @@ def ask_elsewhere(shipment_id: int, new: Recipient, *, reason: str, actor: Actor
     Raises as `ask_back`, and WrongFields naming what is wrong with the recipient.
     """
     shipment, order = _lock(shipment_id, version)
-    new = readdressing.checked(new)
+    new = readdressing.checked(new, order.region_id)
     region_code = new.region_code if new.region_code is not None else order.region_id
     region = Region.objects.filter(pk=region_code).first()
     old = {"name": order.recipient_name, "phone": order.recipient_phone, "address": order.recipient_address}
