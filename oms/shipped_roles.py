@@ -58,13 +58,14 @@ _MONEY = (
 _CUSTOMER_SERVICE = (
     *_TICKETS,
     *_ORDERS,
-    *_view("orders", "buyernotification"),
+    *_view("orders", "buyernotification", "strayparcel"),
     *_view("common", "buyermessage"),
+    *_view("logistics", "alertgroup", "doorpickup"),
     *_view("payments", "payment", "refund", "refundgrant", "invoice"),
     *("orders.hold_order", "orders.cancel_order", "orders.note_order", "orders.readdress_order", "orders.mark_order"),
     *("orders.enter_order", "orders.work_return", "orders.message_buyer", "orders.view_personal_data"),
     "orders.confirm_changeset",
-    *("payments.grant_refund", "logistics.ask_recall", "payments.mail_invoice"),
+    *("payments.grant_refund", "logistics.ask_recall", "logistics.urge_alertgroup", "payments.mail_invoice"),
 )
 _LEAD = (
     *_CUSTOMER_SERVICE,
@@ -111,7 +112,7 @@ SHIPPED = (
         (
             *_TICKETS,
             *_GOODS,
-            *_view("orders", "suborder", "returnrequest"),
+            *_view("orders", "suborder", "returnrequest", "strayparcel"),
             *_view("logistics", "warehouseorder", "shipment", "wave", "waverule", "picktask", "printout"),
             *("logistics.check_picktask", "logistics.gather_wave", "logistics.print_labels", "logistics.print_lists"),
             *("orders.inspect_return", "inventory.ship_transfer", "inventory.receive_transfer"),
@@ -126,7 +127,8 @@ SHIPPED = (
             *_ORDERS,
             *_view("logistics", "alertgroup", "alerttelling", "learneddeadline", "polling", "waybillerrand"),
             *_view("logistics", "waybillbalance", "waybilluse", "carrierdecision", "courierparcel", "doorreport"),
-            *_view("logistics", "routeplan", "printout", "wave", "picktask", "carrier"),
+            *_view("logistics", "routeplan", "printout", "wave", "picktask", "carrier", "carriercode", "scanword"),
+            *_view("logistics", "accountsettings", "doorpickup"),
             *_edit("logistics", "carrierrule", "deadlinerule", "deadlinestretch", "shiprule", "station", "courier"),
             *_edit("logistics", "vehicle", "parcelclaim", "alertreceiver", "carrieraccount", "waybillshare"),
             *("logistics.change_carrier", "logistics.change_logisticsalert", "logistics.urge_alertgroup"),
@@ -143,7 +145,8 @@ SHIPPED = (
         (
             *_TICKETS,
             *_ORDERS,
-            *_view("orders", "returnreason", "returnrule", "buyernotification"),
+            *_view("orders", "returnreason", "returnrule", "buyernotification", "strayparcel"),
+            *_view("logistics", "doorpickup"),
             *_view("payments", "payment", "refund", "refundgrant", "invoice"),
             *("orders.work_return", "orders.inspect_return", "orders.note_order", "orders.reissue_order"),
             *("payments.grant_refund", "logistics.ask_recall", "orders.message_buyer", "orders.view_personal_data"),
@@ -179,7 +182,10 @@ SHIPPED = (
             *_view("inventory", "region", "channelshare", "replenishmentsuggestion", "capacitybucket"),
             *_view("orders", "giftgrant", "reviewdecision", "unmatchedcode", "rejectedorder"),
             *_view("merchants", "merchant", "channel"),
-            *_view("logistics", "alertgroup", "carrier", "carrierdecision"),
+            *_view(
+                "logistics", "alertgroup", "carrier", "carrierdecision", "virtualsupply", "virtualcode", "codeimport"
+            ),
+            *("logistics.import_codes", "logistics.withdraw_codes", "logistics.set_virtualsupply"),
             *_edit("orders", "reviewrule", "reviewruleset", "reviewlist", "reviewlistentry", "giftrule", "skumatch"),
             *_edit("orders", "cancelreason", "returnreason", "returnrule"),
             *_edit("inventory", "sourcingruleset", "channelshare", "replenishmentpolicy", "servicelevel", "cutoff"),

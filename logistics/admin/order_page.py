@@ -128,7 +128,8 @@ def _describe(shipment: Shipment, known: Mapping[str, words.Words], serials: Seq
 
 
 def _alert_remarks(alerts: Iterable[LogisticsAlert]) -> Iterator[Remark]:
-    for alert in alerts:
+    # The gravest first: one of them may be the one sentence of the page.
+    for alert in sorted(alerts, key=lambda alert: -alert.level):
         if alert.closed_at is None:
             yield Remark(
                 _("%(number)s: %(alert)s (%(level)s); the next news was due at %(due)s.")

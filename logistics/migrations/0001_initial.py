@@ -152,7 +152,6 @@ class Migration(FirstMigration):
                 'verbose_name': "carrier's code in a protocol",
                 'verbose_name_plural': "carriers' codes in protocols",
                 'ordering': ['carrier', 'protocol'],
-                'default_permissions': (),
                 'constraints': [models.UniqueConstraint(fields=('carrier', 'protocol'), name='carrier_has_one_code_in_a_protocol'), models.UniqueConstraint(fields=('protocol', 'code'), name='carrier_code_in_a_protocol_is_one_carrier')],
             },
         ),

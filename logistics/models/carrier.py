@@ -69,7 +69,6 @@ class CarrierCode(models.Model):
     class Meta:
         verbose_name = _("carrier's code in a protocol")
         verbose_name_plural = _("carriers' codes in protocols")
-        default_permissions = ()
         ordering = ["carrier", "protocol"]
         constraints = [
             models.UniqueConstraint(fields=["carrier", "protocol"], name="carrier_has_one_code_in_a_protocol"),

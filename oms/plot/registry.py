@@ -1,6 +1,6 @@
 """What troubles the sample can stage: how each comes about, its words, where one works on it, and when it is over."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,14 +71,20 @@ NOT_INVOICED = f"""EXISTS (SELECT FROM orders_invoicerequest q WHERE q.order_id 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """A trouble that can be staged: `stage` brings it about (raising NotStaged where the world is not as it needs it),
-    `words` says what happened, `job` what to try; `is_open` is an SQL condition of the row t of staged troubles."""
+    `words` says what happened, `job` what to try, which takes the page's right and one of `rights`; `is_open` is an SQL
+    condition of the row t of staged troubles."""
 
     code: str
     words: Any
     job: Any
     page: Page
+    rights: Sequence[str]
     is_open: str
     stage: Callable[[World], Staged]
+
+    def is_for(self, user: Any) -> bool:
+        """Whether the person may do the job."""
+        return user.has_perm(self.page.right) and any(user.has_perm(right) for right in self.rights)
 
 
 TROUBLES: dict[str, Trouble] = {}

@@ -60,7 +60,7 @@ def stage() -> list[str]:
 
 
 def checklist(user: object) -> list[Row]:
-    """The staged troubles that the person has the right to see, with which are over; nothing once all of them are.
+    """The staged troubles that the person has the right to work on, with which are over; nothing once all of them are.
     Two statements at most; that nothing is left is kept for some seconds."""
     if cache.get(_OVER):
         return []
@@ -80,7 +80,7 @@ def checklist(user: object) -> list[Row]:
             row.done_at is not None or row.code in over,
         )
         for row in rows
-        if user.has_perm((trouble := TROUBLES[row.code]).page.right)  # type: ignore[attr-defined]
+        if (trouble := TROUBLES[row.code]).is_for(user)
     ]
 
 

@@ -16,9 +16,11 @@ document.addEventListener("DOMContentLoaded", () => {
         form.id !== "changelist-form" && !form.closest("#header, nav") && !form.querySelector("[type=password]") && form.querySelector(TYPED)
     ));
     const pathOf = (form) => new URL(form.getAttribute("action") || "", document.baseURI).pathname;
+    // A ticket beside the list has the same drafts as on its own page, to which an ended session leads back.
+    const pageOf = (form) => (form.closest("[data-pane]") ? pathOf(form).replace(/[^/]+\/$/, "change/") : window.location.pathname);
     const keyOf = (form) => {
         const same = forms().filter((one) => pathOf(one) === pathOf(form));
-        return `${prefix}${window.location.pathname}>${pathOf(form)}#${same.indexOf(form)}`;
+        return `${prefix}${pageOf(form)}>${pathOf(form)}#${same.indexOf(form)}`;
     };
     const fieldsOf = (form) => [...form.elements].filter((field) => (
         field.name && !LEFT_OUT.test(field.name) && !["hidden", "file", "password", "submit", "button"].includes(field.type)
@@ -80,17 +82,23 @@ document.addEventListener("DOMContentLoaded", () => {
     };
 
     // After what the server itself brought back (staff.js), which is newer; so is what its answer to a form fills in.
-    for (const form of forms()) {
-        if ("answers" in said && pathOf(form) === window.location.pathname) { first.set(form, ""); keep(form); continue; }
-        const key = keyOf(form);
-        const draft = read(key);
-        first.set(form, JSON.stringify(valuesOf(form)));
-        if (!draft || JSON.stringify(draft.values) === first.get(form)) continue;
-        put(form, draft.values);
-        const folded = form.closest("details");
-        if (folded) folded.open = true;
-        tell(form, key, form.closest("dialog"));
-    }
+    const bringBack = () => {
+        for (const form of forms()) {
+            if (first.has(form)) continue;
+            if ("answers" in said && pathOf(form) === window.location.pathname) { first.set(form, ""); keep(form); continue; }
+            const key = keyOf(form);
+            const draft = read(key);
+            first.set(form, JSON.stringify(valuesOf(form)));
+            if (!draft || JSON.stringify(draft.values) === first.get(form)) continue;
+            put(form, draft.values);
+            const folded = form.closest("details");
+            if (folded) folded.open = true;
+            tell(form, key, form.closest("dialog"));
+        }
+    };
+    bringBack();
+    // Forms that come later, such as those of the ticket beside its list.
+    document.addEventListener("oms:forms", bringBack);
 
     const waiting = new Map();
     document.addEventListener("input", (event) => {
@@ -99,7 +107,12 @@ document.addEventListener("DOMContentLoaded", () => {
         clearTimeout(waiting.get(form));
         waiting.set(form, setTimeout(() => keep(form), 300));
     });
-    document.addEventListener("change", (event) => { if (event.target.form && first.has(event.target.form)) keep(event.target.form); });
+    document.addEventListener("change", (event) => {
+        const form = event.target.form;
+        if (!form || !first.has(form)) return;
+        clearTimeout(waiting.get(form));
+        keep(form);
+    });
 
     const named = (form) => {
         if (!first.has(form)) return;

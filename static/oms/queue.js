@@ -8,6 +8,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const rows = () => [...document.querySelectorAll("[data-ticket]")];
     const list = window.location.pathname + window.location.search;
     let current = null;
+    let willAnswer = false;
 
     const numberIn = (hash) => (/^#ticket-(\d+)$/.exec(hash) || [])[1];
     const mark = (row) => {
@@ -32,17 +33,43 @@ document.addEventListener("DOMContentLoaded", () => {
             field.value = target ? `${list}#ticket-${target}` : list;
         }
     };
+    const answer = () => {
+        const form = pane.querySelector("form[action$='/close/']");
+        if (!form) return;
+        form.scrollIntoView({ block: "center" });
+        form.querySelector("textarea").focus();
+    };
+    // Until the ticket is there nothing can be typed into the one before, nor sent: it is not the one that is marked.
     const show = async (id, address) => {
         current = id;
         mark(rows().find((row) => row.dataset.ticket === id));
-        const answer = await fetch(address, { credentials: "same-origin" });
+        if (pane.contains(document.activeElement)) document.activeElement.blur();
+        pane.inert = true;
+        pane.setAttribute("aria-busy", "true");
+        let text;
+        try {
+            const told = await fetch(address, { credentials: "same-origin" });
+            if (current !== id) return;
+            if (told.redirected || !told.ok) { window.location.assign(address.replace(/pane\/$/, "change/")); return; }
+            text = await told.text();
+        } catch {
+            const words = document.getElementById("oms-words");
+            text = "";
+            if (current === id) pane.replaceChildren(Object.assign(document.createElement("p"), { className: "oms-card oms-text-danger", textContent: words ? words.dataset.unreachable : "" }));
+        }
         if (current !== id) return;
-        if (answer.redirected || !answer.ok) { window.location.assign(address.replace(/pane\/$/, "change/")); return; }
-        pane.innerHTML = await answer.text();
+        pane.inert = false;
+        pane.removeAttribute("aria-busy");
+        const isAnswered = willAnswer;
+        willAnswer = false;
+        if (!text) { current = null; return; }
+        pane.innerHTML = text;
         pane.classList.remove("oms-pane-hint");
         pane.scrollTop = 0;
         leadBack(id);
         history.replaceState(null, "", `${list}#ticket-${id}`);
+        document.dispatchEvent(new CustomEvent("oms:forms"));
+        if (isAnswered) answer();
     };
     const showRow = (row) => { if (row) show(row.dataset.ticket, row.dataset.paneOf); };
     const open = (id) => show(id, `${window.location.pathname}${id}/pane/`);
@@ -67,6 +94,8 @@ document.addEventListener("DOMContentLoaded", () => {
             if (event.key === "Escape") event.target.blur();
             return;
         }
+        // What is typed ahead into the answer is no key of the list.
+        if (willAnswer) { event.preventDefault(); return; }
         const all = rows();
         const place = all.findIndex((row) => row.classList.contains("active"));
         const step = { j: 1, k: -1 }[event.key];
@@ -79,10 +108,7 @@ document.addEventListener("DOMContentLoaded", () => {
         } else if (event.key === "o" && place >= 0) {
             window.location.assign(all[place].querySelector(".oms-queue-link").href);
         } else if (event.key === "e") {
-            const form = pane.querySelector("form[action$='/close/']");
-            if (!form) return;
-            form.scrollIntoView({ block: "center" });
-            form.querySelector("textarea").focus();
+            if (pane.inert) willAnswer = true; else answer();
         } else if (event.key === "n" && taker) {
             taker.requestSubmit();
         } else if (event.key === "/") {

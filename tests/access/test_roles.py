@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
@@ -89,6 +90,20 @@ def test_every_role_is_named_in_both_languages_and_begins_on_a_page_that_it_may_
         landing = roles.landing_of(user)
         assert landing == (reverse(f"admin:{role.landing}") if role.landing else "/admin/")
         assert client.get(landing).status_code == 200, role.code
+
+
+def test_every_page_of_the_menu_is_some_roles_work_and_not_only_the_administrators():
+    roles.install(SHIPPED)
+    for_administrators = {
+        *("auth.view_user", "auth.view_group", "common.view_failedlogin", "common.view_invariantcheck"),
+        *("common.view_outboundstop", "common.view_scheduledtask"),
+    }
+    held = {right for role in Role.objects.exclude(code__in=("administrator", "auditor")) for right in role.shipped}
+    entries = [entry for part in settings.UNFOLD["SIDEBAR"]["navigation"] for entry in part["items"]]
+    needed = {entry["permission"] for entry in entries if "permission" in entry}
+    assert len(needed) > 60
+    assert needed <= set(Role.objects.get(code="administrator").shipped), "a right that there is not"
+    assert needed - held == for_administrators
 
 
 def test_the_day_begins_on_the_roles_page():

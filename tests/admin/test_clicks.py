@@ -141,6 +141,41 @@ def test_a_ticket_is_taken_and_closed_beside_the_list(desk: Desk) -> None:
     assert desk.clicks <= 4
 
 
+def test_what_is_typed_beside_the_list_goes_to_the_ticket_that_is_marked_and_outlives_looking_at_others(
+    desk: Desk,
+) -> None:
+    shop = factories.make_shop()
+    for order in (shop.place_order(), shop.place_order()):
+        tickets.open_by_hand(order.pk, "complaint", text="催单", user=factories.UserFactory())
+    one, other = Ticket.objects.order_by("due_at", "id")
+    held: list[Any] = []
+    desk.page.route(f"**/ticket/{other.pk}/pane/", lambda route: held.append(route))
+    desk.click("a[href='/admin/common/ticket/']")
+    desk.page.wait_for_selector(f".oms-pane form[action$='/{one.pk}/close/']")
+    # The next one is long in coming: what is pressed meanwhile closes neither, and takes nothing.
+    desk.page.keyboard.press("j")
+    desk.page.keyboard.press("e")
+    desk.page.keyboard.type("no")
+    desk.page.keyboard.press("Control+Enter")
+    assert desk.page.eval_on_selector(".oms-pane", "pane => pane.inert")
+    assert desk.page.input_value(f".oms-pane form[action$='/{one.pk}/close/'] textarea") == ""
+    held.pop().continue_()
+    desk.page.wait_for_selector(f".oms-pane form[action$='/{other.pk}/close/'] textarea:focus")
+    desk.page.unroute(f"**/ticket/{other.pk}/pane/")
+    desk.page.keyboard.type("已致电")
+    desk.page.keyboard.press("Escape")
+    desk.page.keyboard.press("k")
+    desk.page.wait_for_selector(f".oms-pane form[action$='/{one.pk}/close/']")
+    desk.page.keyboard.press("j")
+    desk.page.wait_for_selector(f".oms-pane form[action$='/{other.pk}/close/'] .oms-draft")
+    desk.page.keyboard.press("e")
+    desk.page.keyboard.press("Control+Enter")
+    desk.page.wait_for_selector(f".oms-pane form[action$='/{one.pk}/take/']")
+    closed = Ticket.objects.filter(state="closed", owner=None)
+    assert [ticket.events.get(kind="closed").text for ticket in closed] == ["已致电"]
+    assert list(closed) == [other]
+
+
 def test_all_that_match_are_cancelled_but_one(desk: Desk) -> None:
     shop = factories.make_shop()
     orders = [shop.place_order() for _ in range(60)]

@@ -4,14 +4,17 @@ import html
 import re
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
 from oms.common import ticketing
+from oms.common.access import roles
 from oms.common.models import StagedTrouble, Ticket
 from oms.plot import staging
 from oms.plot.registry import TROUBLES
+from oms.shipped_roles import SHIPPED
 from orders.changing import merging
 from orders.models import Hold, ReturnLine, ReturnRequest, SubOrder
 from orders.models.return_request import Found
@@ -69,6 +72,22 @@ def test_each_row_of_the_checklist_leads_to_a_page_on_which_one_works_on_it(plot
 
 def test_nobody_sees_rows_whose_pages_are_not_theirs(plot):
     assert staging.checklist(UserFactory(is_staff=True)) == []
+
+
+def test_everybody_is_offered_what_they_may_do_and_every_trouble_has_a_role_for_it(plot):
+    roles.install(SHIPPED)
+    offered = {}
+    for group in Group.objects.all():
+        user = UserFactory(is_staff=True)
+        user.groups.add(group)
+        offered[group.name] = {one.code for one in staging.checklist(user)}
+    assert {"stray", "to_inspect"} <= offered["warehouse"]
+    assert offered["warehouse"].isdisjoint({"failed_refund", "cancellation", "contradiction"})
+    assert {"stalled", "cancellation", "high_value"} <= offered["customer_service"]
+    assert offered["customer_service"].isdisjoint({"merge", "to_inspect", "failed_refund", "bill"})
+    assert offered["administrator"] == set(plot)
+    del offered["administrator"]
+    assert set.union(*offered.values()) == set(plot)
 
 
 def test_a_released_hold_a_merge_a_decision_an_inspection_and_a_closed_ticket_are_ticked_off(plot, boss):
