@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
 from inventory.models.catalogue import Region, Sku
@@ -22,7 +23,7 @@ from oms.merchants.models import Channel, Merchant
 class StockHoldState(models.TextChoices):
     """What became of units that were set aside."""
 
-    HELD = "held", _("Held")
+    HELD = "held", pgettext_lazy("set-aside", "Held")
     ORDERED = "ordered", _("Waits for its order's allocation")
     USED = "used", _("Used by its order")
     RELEASED = "released", _("Given back")

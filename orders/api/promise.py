@@ -1,6 +1,7 @@
 """Quotes by the API: by when a basket gets somewhere, for how much, and what else is possible there."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory import selling
-from inventory.models import Region
+from inventory.models import Region, Sku
 from inventory.promising import quoting
 from inventory.promising.dating import Reason
 from inventory.promising.offering import Offer
@@ -27,6 +28,8 @@ from orders.fulfilling.waiting import units_waited_for
 from orders.intake.addressing import read_text
 from orders.intake.divisions import divisions
 from orders.intake.terms import carriers_in_use
+from orders.matching import known
+from orders.matching.known import price_parts
 from orders.models import PaymentMethod
 from orders.stock.baskets import channel_of
 
@@ -57,44 +60,73 @@ class PromiseView(MerchantView):
         """The quote."""
         data = read_body(PromiseRequestSerializer, request).validated_data
         region = _region(data)
-        lines = self._lines(data["lines"])
+        channel = _channel(self.merchant, data["source"])
+        basket = self._basket(data["lines"], channel)
         now = timezone.now()
         is_cod = data["payment_method"] == PaymentMethod.COD
         found = quoting.quote(
-            lines,
+            basket.lines,
             region,
             now,
-            channel_id=_channel(self.merchant, data["source"]),
+            channel_id=channel.pk if channel is not None else None,
             is_cod=is_cod,
             carriers=carriers_in_use(),
             waited_for=units_waited_for,
         )
-        return Response(_shown(found, lines, region, now, self.merchant))
+        return Response(_shown(found, basket, region, now, self.merchant))
 
-    def _lines(self, rows: Sequence[dict[str, Any]]) -> list[BasketLine]:
-        """The lines with their SKUs. Raises InvalidInput that names every line which is wrong."""
+    def _basket(self, rows: Sequence[dict[str, Any]], channel: Channel | None) -> "_Basket":
+        """The lines with their SKUs; a code of the channel that stands for several, such as a bundle, as these. Raises
+        InvalidInput that names every line which is wrong."""
         merchant = self.merchant
-        known = selling.sold_by(merchant, {(row.get("merchant", merchant.code), row["sku"]) for row in rows})
-        wrong, lines = [], []
+        wanted = [(row.get("merchant", merchant.code), row["sku"]) for row in rows]
+        matches = channel is not None and channel.matches_skus
+        parts = known.read([channel.pk], [row["sku"] for row in rows]) if channel is not None and matches else {}
+        of_codes = {
+            i: parts[channel.pk, code]
+            for i, (owner, code) in enumerate(wanted)
+            if channel is not None and owner == merchant.code and (channel.pk, code) in parts
+        }
+        sold = selling.sold_by(merchant, {one for i, one in enumerate(wanted) if i not in of_codes})
+        ids = {part.sku.id for own in of_codes.values() for part in own}
+        skus = Sku.objects.select_related("merchant").in_bulk(ids) if ids else {}
+        wrong, found = [], _Basket([], [])
         for i, row in enumerate(rows):
-            owner = row.get("merchant", merchant.code)
-            sku = known.get((owner, row["sku"]))
-            if sku is None:
-                detail = _("Merchant %(merchant)s sells no SKU %(sku)s.") % {"merchant": owner, "sku": row["sku"]}
-                wrong.append(FieldError(f"lines.{i}.sku", "unknown_sku", detail))
+            owner, code = wanted[i]
+            if i in of_codes:
+                owner, code = next(((x.sku.merchant, x.sku.code) for x in of_codes[i] if not x.is_sold), ("", ""))
+                price = to_fen(row["unit_price"]) if "unit_price" in row else known.list_price_of(of_codes[i])
+                for one in price_parts(of_codes[i], quantity=row["quantity"], unit_price=price, line_discount=0):
+                    found.add(i, BasketLine(skus[one.part.sku.id], one.quantity, one.unit_price))
+            elif (sku := sold.get((owner, code))) is not None:
+                found.add(i, BasketLine(sku, row["quantity"], to_fen(row.get("unit_price", sku.list_price))))
                 continue
-            lines.append(BasketLine(sku, row["quantity"], to_fen(row.get("unit_price", sku.list_price))))
+            if code:
+                detail = _("Merchant %(merchant)s sells no SKU %(sku)s.") % {"merchant": owner, "sku": code}
+                wrong.append(FieldError(f"lines.{i}.sku", "unknown_sku", detail))
         if wrong:
             raise InvalidInput(wrong)
-        return lines
+        return found
 
 
-def _channel(merchant: Merchant, source: str) -> int | None:
-    """The channel (id) of that code; left out, the merchant's own, or none where it has none. Raises WrongFields."""
+@dataclass(frozen=True, slots=True)
+class _Basket:
+    """What a basket's lines stand for, and of which line (its place) each is."""
+
+    lines: list[BasketLine]
+    places: list[int]
+
+    def add(self, place: int, line: BasketLine) -> None:
+        """Also this, of the line at that place."""
+        self.lines.append(line)
+        self.places.append(place)
+
+
+def _channel(merchant: Merchant, source: str) -> Channel | None:
+    """The channel of that code; left out, the merchant's own, or none where it has none. Raises WrongFields."""
     if not source:
-        own = Channel.objects.filter(merchant=merchant, code=merchant.code, is_active=True)
-        return own.values_list("pk", flat=True).first()
-    return channel_of(merchant, source).pk
+        return Channel.objects.filter(merchant=merchant, code=merchant.code, is_active=True).first()
+    return channel_of(merchant, source)
 
 
 def _region(data: dict[str, Any]) -> str:
@@ -118,14 +150,14 @@ def _region(data: dict[str, Any]) -> str:
     return region.code
 
 
-def _shown(found: Quote, lines: Sequence[BasketLine], region: str, now: datetime, merchant: Merchant) -> dict[str, Any]:
+def _shown(found: Quote, basket: _Basket, region: str, now: datetime, merchant: Merchant) -> dict[str, Any]:
     return {
         "region_code": region,
         "quoted_at": now,
-        "parcels": [_parcel(one, lines, merchant) for one in found.parcels],
+        "parcels": [_parcel(one, basket, merchant) for one in found.parcels],
         "levels": [_level(one) for one in found.offers],
-        "short": _units(found.short, lines),
-        "virtual": _units(found.virtual, lines),
+        "short": _units(found.short, basket),
+        "virtual": _units(found.virtual, basket),
         "cash_on_delivery": _possibility(found.no_cod),
         # Invoices are electronic: they need no address.
         "invoice": _possibility(None),
@@ -141,7 +173,7 @@ def _shown(found: Quote, lines: Sequence[BasketLine], region: str, now: datetime
     }
 
 
-def _parcel(one: PlannedParcel, lines: Sequence[BasketLine], merchant: Merchant) -> dict[str, Any]:
+def _parcel(one: PlannedParcel, basket: _Basket, merchant: Merchant) -> dict[str, Any]:
     is_own = one.merchant == merchant.code
     why = one.why.as_json() if one.why else None
     if why and not is_own:
@@ -152,14 +184,14 @@ def _parcel(one: PlannedParcel, lines: Sequence[BasketLine], merchant: Merchant)
         "storage_class": one.parcel.storage_class,
         "weight_g": one.parcel.measures.weight_g,
         "is_size_known": one.parcel.measures.volume_cm3 is not None,
-        "lines": _units(one.contents, lines),
+        "lines": _units(one.contents, basket),
         "why": why,
         "expected_on": one.expected_on,
     }
 
 
-def _units(contents: Iterable[tuple[int, int]], lines: Sequence[BasketLine]) -> list[dict[str, Any]]:
-    return [{"line": i, "sku": lines[i].sku.code, "quantity": units} for i, units in contents]
+def _units(contents: Iterable[tuple[int, int]], basket: _Basket) -> list[dict[str, Any]]:
+    return [{"line": basket.places[i], "sku": basket.lines[i].sku.code, "quantity": units} for i, units in contents]
 
 
 def _possibility(refusal: Reason | None) -> dict[str, Any]:

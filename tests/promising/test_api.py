@@ -8,14 +8,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from inventory import purchasing, transferring
-from inventory.models import CapacityDemand, Stock
+from inventory.models import CapacityDemand, Sku, Stock
 from inventory.promising import capacity, tables
 from inventory.promising.capacity import Place, Room
 from inventory.transferring import Moved
+from oms.merchants.models import Channel
 from orders.fulfilling import splitting
 from orders.reviewing import deciding
 from tests import factories, steps
 from tests.api.calls import errors_of, send
+from tests.matching.shops import match
 
 pytestmark = pytest.mark.django_db
 
@@ -305,3 +307,29 @@ def test_a_basket_is_split_by_the_split_rules_of_its_channel(quote, api, shop):
     order = shop.place_order((shop.sku, 2, "10.00"), (heavy, 1, "10.00"), payment_method="cod")
     factories.run(deciding.run, splitting.run)
     assert order.sub_orders.count() == 2
+
+
+def test_a_bundle_of_the_channel_is_quoted_as_what_it_stands_for(quote, api, shop):
+    Channel.objects.filter(pk=shop.channel.pk).update(matches_skus=True)
+    match(shop, "SET-1", (shop.sku, 2), (shop.other_sku, 1))
+    line = {"sku": "SET-1", "quantity": 3, "unit_price": "30.00"}
+    body = {
+        "region_code": "110101",
+        "source": shop.channel.code,
+        "lines": [{"sku": shop.sku.code, "quantity": 1}, line],
+    }
+    found = send(api, body, PROMISE).json()
+    (parcel,) = found["parcels"]
+    assert [tuple(one.values()) for one in parcel["lines"]] == [
+        (0, shop.sku.code, 1),
+        (1, shop.sku.code, 6),
+        (1, shop.other_sku.code, 3),
+    ]
+    assert found["short"] == []
+    Stock.objects.filter(sku=shop.other_sku).update(safety_stock=98)
+    short = send(api, {**body, "lines": [line]}, PROMISE).json()["short"]
+    assert short == [{"line": 0, "sku": shop.other_sku.code, "quantity": 1}]
+    Sku.objects.filter(pk=shop.other_sku.pk).update(is_active=False)
+    assert errors_of(send(api, body, PROMISE)) == {("lines.1.sku", "unknown_sku")}
+    del body["source"]
+    assert errors_of(send(api, body, PROMISE)) == {("lines.1.sku", "unknown_sku")}, "another channel's code"
