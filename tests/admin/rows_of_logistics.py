@@ -126,4 +126,6 @@ def fill(sub_order: SubOrder, now: datetime) -> None:
     share = WaybillShare.objects.create(account=account, merchant_id=sub_order.merchant_id, most_a_day=5)
     WaybillUse.objects.create(share=share, shipment=parcel, state="bought", day=now.date())
     staff = Actor(ActorKind.STAFF, "li")
-    claiming.open_claim(parcel.pk, "lost", Decimal(5), due_on=later.date(), text="x", actor=staff, although_on_time=True)
+    claiming.open_claim(
+        parcel.pk, "lost", Decimal(5), due_on=later.date(), text="x", actor=staff, although_on_time=True
+    )

@@ -1,4 +1,5 @@
-"""What is left of a day's shifts: planned while it reaches a door; after that the next shift is named."""
+"""What is left of a day's shifts: planned while it reaches a door; after that the next shift is named. Doors of which
+only the county is known."""
 
 from datetime import time, timedelta
 
@@ -6,6 +7,7 @@ import pytest
 import time_machine
 
 from logistics.models import RoutePlan, Station, Stop, Tour, Unserved
+from logistics.models.routing import Planner
 from logistics.routing import planning
 from logistics.routing.trouble import CannotPlan
 from oms.common.zones import CHINA
@@ -52,3 +54,18 @@ def test_what_no_shift_reaches_is_drafted_with_its_reason_at_any_hour(shop, stat
         planning.make(station.pk, DAY, by="li")
 
     assert Stop.objects.get().why == Unserved.WINDOW
+
+
+@pytest.mark.parametrize("planner", Planner)
+def test_parcels_for_one_door_go_one_after_the_other_where_only_the_county_is_known(shop, station, planner):
+    hire(station)
+    doors = {}
+    for number in range(8):
+        address = f"建设路{number % 2 + 1}号"
+        recipient = {"name": "张华", "phone": "13800001111", "region_code": "110101", "address": address}
+        doors[parcel_of(shop.place_order(payment_method="cod", recipient=recipient)).pk] = address
+
+    plan = planning.make(station.pk, DAY, by="li", planner=planner)
+
+    found = [doors[stop.parcel_id] for stop in Stop.objects.filter(plan=plan).order_by("position")]
+    assert found in (sorted(found), sorted(found, reverse=True))
