@@ -373,5 +373,12 @@ name_actors(
         "tell_alerts": _("Tell of delays"),
         "watch_promises": _("Watch whether promises are kept"),
         "plan_routes": _("Plan routes"),
+        # The pretended carriers and warehouse of `make run`.
+        "kdniao-sim": _("Kdniao (simulated)"),
+        "kuaidi100-sim": _("Kuaidi100 (simulated)"),
+        "sf-sim": _("SF (simulated)"),
+        "jdl-sim": _("JD Logistics (simulated)"),
+        "cainiao-sim": _("Cainiao (simulated)"),
+        "qimen-sim": _("Qimen warehouse (simulated)"),
     }
 )

@@ -78,7 +78,14 @@ def choose(paper: Paper, numbers: Sequence[str]) -> Choice:
     """What can be printed of these numbers: of warehouse orders, sub-orders, shipments, waybills, and waves."""
     rows = _parcels(numbers) if paper == Paper.LABEL else _works(numbers)
     found: dict[int, Shipment | WarehouseOrder] = {}
-    left_out = [LeftOut(number, [Obstacle.UNKNOWN.label]) for number in dict.fromkeys(numbers) if number not in rows]
+    bare = _without_parcel(numbers, rows) if paper == Paper.LABEL else {}
+    left_out = [
+        LeftOut(number, [Obstacle.UNKNOWN.label])
+        for number in dict.fromkeys(numbers)
+        if number not in rows and number not in bare
+    ]
+    works = {work.pk: work for of_one in bare.values() for work in of_one}
+    left_out += [LeftOut(str(work), [_why_bare(work).label]) for work in works.values()]
     for number in numbers:
         found |= {row.pk: row for row in rows.get(number, ())}
     against = _objections(paper, list(found))
@@ -139,6 +146,19 @@ def _parcels(numbers: Sequence[str]) -> dict[str, list[Shipment]]:
         }
     )
     return _by_number(pairs, numbers)
+
+
+def _without_parcel(
+    numbers: Sequence[str], parcels: Mapping[str, Sequence[Shipment | WarehouseOrder]]
+) -> dict[str, list[WarehouseOrder]]:
+    """The warehouse orders of these numbers of which there is no parcel yet."""
+    packed = {getattr(row, "warehouse_order_id", None) for rows in parcels.values() for row in rows}
+    found = {number: [work for work in works if work.pk not in packed] for number, works in _works(numbers).items()}
+    return {number: works for number, works in found.items() if works}
+
+
+def _why_bare(work: WarehouseOrder) -> Obstacle:
+    return _of_work(work, Paper.LABEL) or Obstacle.NO_WAYBILL
 
 
 def _works(numbers: Sequence[str]) -> dict[str, list[WarehouseOrder]]:

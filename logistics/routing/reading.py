@@ -139,7 +139,7 @@ def _parcels(station: Station, day: date, now: datetime, out: Collection[int]) -
                 t.delivery_until, d.promised_by
             FROM logistics_courierparcel p
             JOIN logistics_shipment h ON h.id = p.shipment_id
-            JOIN orders_suborder s ON s.id = h.sub_order_id
+            JOIN orders_suborder s ON s.id = h.sub_order_id JOIN orders_order b ON b.id = s.order_id
             LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
             LEFT JOIN LATERAL (
                 SELECT promised_by FROM orders_deliverypromise
@@ -154,7 +154,8 @@ def _parcels(station: Station, day: date, now: datetime, out: Collection[int]) -
                 WHERE x.parcel_id = p.id AND x.is_in_force AND o.day <> %(day)s AND o.day >= %(today)s
                   AND NOT EXISTS (SELECT FROM logistics_doorreport r
                     WHERE r.parcel_id = p.id AND r.courier_id = u.courier_id AND r.day = o.day))
-            ORDER BY p.id
+            -- Ties are broken in this order: parcels for one door, of which only the county is known, go together.
+            ORDER BY b.address_key, p.id
             """,
             {
                 "out": array(out),

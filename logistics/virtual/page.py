@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from logistics.buyer import asking, checking
+from logistics.buyer import checking
 from logistics.buyer.asking import BUYER
 from logistics.buyer.page import ask_for_digits
 from logistics.models import VirtualDelivery, VirtualSupply
@@ -38,7 +38,7 @@ def good_view(request: HttpRequest, token: str) -> HttpResponse:
                     confirming.confirm(part.pk, actor=BUYER)
                     return redirect(request.path)
                 case "deny":
-                    asking.deny(part.order_id, part.pk)
+                    confirming.deny(part.pk, actor=BUYER)
                     return redirect(f"{request.path}?told=1")
         except OmsError as error:
             refusal, status = str(error), error.status_code
@@ -53,6 +53,7 @@ def _page(
     lines = SubOrderLine.objects.filter(sub_order=part).select_related("order_line").order_by("id")
     supplies = VirtualSupply.objects.filter(sku__in=[line.order_line.sku_id for line in lines]).exclude(instructions="")
     is_there = delivery is not None and part.state in ARRIVED
+    is_seen = is_there and delivery is not None and delivery.revealed_at is not None
     context: dict[str, Any] = {
         "goods": [(line.order_line.name, line.quantity) for line in lines],
         "instructions": list(supplies.order_by("id").values_list("instructions", flat=True)),
@@ -61,10 +62,8 @@ def _page(
         "is_there": is_there,
         "is_undone": part.state in UNDONE,
         "contents": contents,
-        "may_confirm": is_there
-        and part.state == SubOrderState.DELIVERED
-        and delivery is not None
-        and delivery.revealed_at is not None,
+        "may_confirm": is_seen and part.state == SubOrderState.DELIVERED,
+        "may_deny": is_seen,
         "refusal": refusal,
         "is_told": "told" in request.GET and not refusal,
     }

@@ -34,3 +34,18 @@ SEEN_CODE_RETURNED = tickets.register_kind(
         can_retry=False,
     )
 )
+DOES_NOT_WORK = tickets.register_kind(
+    tickets.TicketKind(
+        "good_does_not_work",
+        _("The buyer says that a virtual good does not work"),
+        "sub_order",
+        team=Team.SERVICE,
+        due_within=timedelta(hours=4),
+        reasons={"": _("%(number)s is completed already; the buyer looked at it and says that it does not work.")},
+        remedies=_(
+            "Ask whoever issued the code whether it was used. Where it was not, send another one or give the money "
+            "back, as far as the rules for goods that were looked at allow it."
+        ),
+        can_retry=False,
+    )
+)

@@ -235,3 +235,16 @@ def test_the_page_takes_as_many_statements_however_many_parts_there_are(shop: fa
     large = factories.allocated_order(*[(sku, 1, "3.00") for sku in (*others, shop.sku)], merchant=shop.merchant)
     assert large.sub_orders.count() == 5
     assert statements(large) == statements(small)
+
+
+def test_of_many_messages_the_newest_are_shown_and_the_others_on_demand(
+    shop: factories.Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = shop.place_order(payment_method="cod")
+    monkeypatch.setattr(writing, "shown", lambda _order: [f"message {number}" for number in range(5)])
+
+    first, _fold, later = page(opened(order), order).partition("Earlier messages")
+
+    assert [f"message {number}" in first for number in range(5)] == [True] * 3 + [False] * 2
+    assert "message 3" in later
+    assert "message 4" in later

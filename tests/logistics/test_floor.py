@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from inventory.models import SkuBarcode, Stock
 from logistics.carriers import dispatching
@@ -12,7 +13,8 @@ from logistics.carriers.defaults import install_default_carriers
 from logistics.floor import gathering, waves
 from logistics.floor.defaults import install_default_wave_rules
 from logistics.floor.trouble import NotNow
-from logistics.models import PickTask, Shipment, WarehouseOrder, Wave, WaveRule
+from logistics.models import Paper, PickTask, Shipment, WarehouseOrder, Wave, WaveRule
+from logistics.printing import choosing
 from logistics.warehouses import events, releasing, sending, stopping
 from oms.common.models import Connection, SystemKind, Ticket
 from oms.common.work import clock
@@ -325,3 +327,27 @@ def test_a_wave_of_hundreds_takes_as_many_statements_as_one_of_two(shop, django_
     with clock.skipping_waits(), django_assert_max_num_queries(22):
         assert gathering.gather() == 1
     assert PickTask.objects.filter(wave__isnull=False).count() == 12
+
+
+def test_labels_of_a_wave_are_printed_of_what_has_a_waybill_and_the_rest_is_named(shop, clerk):
+    install_default_wave_rules()
+    works = [on_the_floor(shop, (shop.sku, 1, "10.00")) for _order in range(3)]
+    assert gather() == 1
+    wave = task_of(works[0]).wave
+    begin(clerk, works[0].number)
+    post(clerk, works[0], "scan", code=shop.sku.code)
+    post(clerk, works[0], "finish", weight_g="")
+    factories.run(events.run)
+    with fakes.carrier(fakes.FakeCarrier()):
+        factories.run(dispatching.run)
+
+    of_wave, by_number = (choosing.choose(Paper.LABEL, numbers) for numbers in ([wave.number], [works[1].number, "NO"]))
+
+    assert list(of_wave.ids) == list(works[0].shipments.values_list("pk", flat=True))
+    with translation.override("en"):
+        said = [{row.number: [str(why) for why in row.reasons] for row in one.left_out} for one in (of_wave, by_number)]
+    waits = ["It has no waybill yet."]
+    assert said == [
+        {works[1].number: waits, works[2].number: waits},
+        {works[1].number: waits, "NO": ["Nothing here has this number."]},
+    ]

@@ -18,7 +18,6 @@ from logistics.models import (
     PlanState,
     RoutePlan,
     Shipment,
-    Station,
     Stop,
     Tour,
     Unserved,
@@ -422,35 +421,6 @@ def test_plans_are_drafted_by_themselves_once_where_something_waits(shop, statio
     assert planning.make_what_is_missing() == 1
     assert planning.make_what_is_missing() == 0
     assert RoutePlan.objects.get().made_by == planning.BY_ITSELF
-
-
-def test_what_is_left_of_the_shifts_is_planned_and_once_nothing_is_the_next_day_is_named(shop, station):
-    hire(station, ends=time(18))
-    hire(station, "李师傅", starts=time(9), ends=time(17))
-    parcel = parcel_of(order(shop))
-    with time_machine.travel(MORNING + timedelta(hours=8), tick=True):  # four in the afternoon
-        plan = planning.make(station.pk, DAY, by="li")
-        assert Stop.objects.get(plan=plan, parcel=parcel).begins_at.astimezone(CHINA).hour >= 16
-    for model in (Stop, Tour, RoutePlan):
-        model.objects.all().delete()
-    for minutes in (-3, 60):  # too late to be back, and over
-        with time_machine.travel(MORNING + timedelta(hours=10, minutes=minutes), tick=True):
-            assert planning.make_what_is_missing() == 0
-            with pytest.raises(CannotPlan, match=r"end at 18:00\. Plan 2026-01-06: the first shift begins at 08:00"):
-                planning.make(station.pk, DAY, by="li")
-            tomorrow = planning.make(station.pk, DAY + timedelta(days=1), by="li")
-            assert Stop.objects.get(plan=tomorrow, parcel=parcel).tour is not None
-
-
-def test_what_no_shift_reaches_is_drafted_with_its_reason_at_any_hour(shop, station):
-    hire(station, starts=time(18), ends=time(18, 30))
-    Station.objects.update(service_seconds=3600)
-    parcel_of(order(shop))
-
-    with time_machine.travel(MORNING + timedelta(hours=10, minutes=10), tick=True):
-        planning.make(station.pk, DAY, by="li")
-
-    assert Stop.objects.get().why == Unserved.WINDOW
 
 
 def test_reading_a_day_takes_as_many_statements_for_many_parcels(shop, station, django_assert_num_queries):

@@ -90,9 +90,32 @@ def test_a_code_that_does_not_work_stops_the_clock_and_calls_a_person(part: SubO
 def test_what_nobody_confirms_is_completed_after_the_days_of_the_setting(part: SubOrder, settings: object) -> None:
     settings.COMPLETE_AFTER_SECONDS = 3600  # type: ignore[attr-defined]
     assert completing.run(10) == 0
-    SubOrder.objects.filter(pk=part.pk).update(delivered_at=timezone.now() - timedelta(seconds=3601))
+    SubOrder.objects.filter(pk=part.pk).update(delivered_at=timezone.now() - timedelta(seconds=3660))
     assert completing.run(10) == 1
     assert steps.state_of(part) == "completed"
+
+
+def test_what_was_completed_by_the_clock_does_not_count_as_confirmed_and_a_person_is_called_where_it_does_not_work(
+    part: SubOrder,
+) -> None:
+    path, client = links.path_of(part), browser()
+    SubOrder.objects.filter(pk=part.pk).update(delivered_at=timezone.now() - timedelta(days=300))
+    assert completing.run(10) == 1
+    unseen = client.get(path).content.decode()
+    assert ("You have it" in unseen, "The order is completed." in unseen) == (False, True)
+    assert "It does not work" not in unseen
+    assert client.post(path, {"action": "deny"}).status_code == 409
+    assert steps.tickets() == []
+    client.post(path, {"action": "reveal"})
+    assert "It does not work" in client.get(path).content.decode()
+
+    for _time in range(2):
+        answer = client.post(path, {"action": "deny"})
+        assert "The shop knows." in client.get(answer["Location"]).content.decode()
+
+    assert steps.tickets() == [("good_does_not_work", "")]
+    assert steps.state_of(part) == "completed"
+    assert steps.broken_invariants() == []
 
 
 def test_where_the_order_has_a_phone_its_end_is_asked_for(shop: factories.Shop) -> None:
