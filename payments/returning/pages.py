@@ -87,6 +87,11 @@ def _with_reason(service: Callable[..., ReturnRequest]) -> Callable[[HttpRequest
     return do
 
 
+def _escalate(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
+    row = _with_reason(deciding.escalate)(request, key, data)
+    return _("Return %(number)s: the platform decides now.") % {"number": row.number}
+
+
 def _hand_over(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
     return travelling.hand_over(
         key, carrier=data["carrier"], waybill=data["waybill"], actor=staff_actor(request), version=data["version"]
@@ -226,8 +231,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
             "danger-line",
         ),
         RowAction(
-            "escalate", WORK, gettext_lazy("Let the platform decide"), _done(_with_reason(deciding.escalate)),
-            ReasonForm
+            "escalate", WORK, gettext_lazy("Let the platform decide"), _escalate, ReasonForm
         ),
         RowAction(
             "cancel", WORK, gettext_lazy("Cancel the return"), _done(_with_reason(deciding.cancel)), ReasonForm,

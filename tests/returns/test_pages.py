@@ -111,7 +111,8 @@ def test_staff_let_the_platform_decide_in_the_merchants_place(shop, boss):  # no
     old = boss.post(where, {"version": row.version, "reason": "the photos show it"}, follow=True)
     assert (steps.fresh(row).is_escalated, "meanwhile" in old.content.decode()) == (False, True)
 
-    boss.post(where, {"version": steps.fresh(row).version, "reason": "the photos show it"})
+    said = boss.post(where, {"version": steps.fresh(row).version, "reason": "the photos show it"}, follow=True)
+    assert f"Return {row.number}: the platform decides now." in said.content.decode()
     assert (steps.fresh(row).is_escalated, Ticket.objects.get().reason) == (True, "escalated")
     boss.post(reverse("admin:orders_returnrequest_approve", args=[row.pk]), {"version": steps.fresh(row).version})
     assert steps.fresh(row).state == "awaiting_goods"
