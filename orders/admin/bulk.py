@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from oms.common.models import Job, JobResult, JobState
+from oms.common.work import jobs
 from orders.changing import bulk, undoing
 from orders.changing.bulk import ACTIONS, KIND, BulkAction, named
 from orders.models import Order, UndoableAction
@@ -46,9 +47,16 @@ def prepare(request: HttpRequest, name: str, orders: QuerySet[Order]) -> HttpRes
 
 
 def bulk_view(request: HttpRequest, job_id: int) -> HttpResponse:
-    """The draft with what would come of it; POST starts it; then its progress and its results."""
+    """The draft with what would come of it; POST starts it; then its progress, with a button that stops it, and its
+    results."""
     job, action = _job(request, job_id)
     form = ReasonForm(request.POST or None)
+    if request.method == "POST" and "stop" in request.POST:
+        try:
+            jobs.cancel(job.pk)
+        except OmsError as refusal:
+            messages.error(request, str(refusal))
+        return redirect("admin:orders_order_bulk", job.pk)
     if request.method == "POST" and form.is_valid():
         bulk.start(job.pk, reason=form.cleaned_data["reason"])
         return redirect("admin:orders_order_bulk", job.pk)

@@ -1,7 +1,7 @@
 """Doing the same to many orders: a look at what would come of it, then a job that does each by itself.
 
-Each order has its own result, and one that refuses stops no other. What can be taken back can be for some seconds
-longer than the job is expected to take.
+Each order has its own result, and one that refuses stops no other. What can be taken back can be until some seconds
+after the last order was done.
 """
 
 import uuid
@@ -34,6 +34,8 @@ MOST_ORDERS = 5_000
 _LOOKED_AT, _AT_ONCE = 500, 20
 # What an order takes on a slow day, by which the time to take back is longer.
 _SECONDS_AN_ORDER = 0.1
+# So much longer than the time to take back what is done of the click waits while the rest is being done.
+_BETWEEN_STEPS_SECONDS = 60
 _SHORT = "cancel_short:"
 
 HasRight = Callable[[str], bool]
@@ -210,6 +212,12 @@ def _work(turn: Turn) -> bool:
             JobResult.objects.bulk_create(results)
             job.done += len(results)
             job.failed += sum(result.outcome == JobResult.Outcome.REFUSED for result in results)
+        if click.seconds:
+            # However slow it is, the first can be taken back until some seconds after the last.
+            is_last = job.done >= len(rows)
+            undoing.keep_waiting(
+                click.batch, float(settings.UNDO_SECONDS["bulk"]) + (0 if is_last else _BETWEEN_STEPS_SECONDS)
+            )
     return True
 
 

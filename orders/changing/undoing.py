@@ -172,6 +172,25 @@ def _wait(
     )
 
 
+def keep_waiting(batch: uuid.UUID, seconds: float) -> None:
+    """See to it that what still waits of the click waits for `seconds` from now at least: for a click that is long in
+    being carried out, of which all can be taken back until some seconds after the last. One statement; what somebody
+    is doing or taking back just now is left alone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE orders_undoableaction SET not_before = now() + make_interval(secs => %(seconds)s)
+            WHERE id IN (
+                SELECT id FROM orders_undoableaction
+                WHERE batch = %(batch)s AND state = '{State.WAITING}'
+                  AND not_before > now() AND not_before < now() + make_interval(secs => %(seconds)s)
+                ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+            )
+            """,
+            {"batch": batch, "seconds": seconds},
+        )
+
+
 # --- Taking back
 
 

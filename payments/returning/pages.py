@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -164,8 +166,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
     search_fields = ("number", "order__number", "sub_order__number", "waybill_number")
     search_help_text = gettext_lazy("Number of the return, order or sub-order, or waybill of the way back")
     list_display = (
-        *("number", "order_link", "state_label", "money_label", "kind", "reason", "sub_order", "warehouse"),
-        *("due_at", "created_at"),
+        *("number", "part_link", "state_label", "money_label", "kind", "reason", "warehouse", "due_at", "created_at"),
     )
     list_select_related = ("order", "sub_order", "reason", "warehouse")
     list_filter = (
@@ -242,6 +243,12 @@ class ReturnRequestAdmin(RowColumns, RowActions):
     def fitting_actions(self, row: Any) -> Any:
         """What may be done with the return as it is now."""
         return [name for name, fits in _fits(row).items() if fits]
+
+    @display(description=gettext_lazy("sub-order"))
+    def part_link(self, row: ReturnRequest) -> SafeString:
+        """The sub-order's number; it leads to its order, with whose number that of the return begins."""
+        page = reverse("admin:orders_order_change", args=[row.order_id])
+        return format_html('<a class="oms-no" href="{}">{}</a>', page, row.sub_order.number)
 
     @display(description=gettext_lazy("money"))
     def money_label(self, row: ReturnRequest) -> Any:

@@ -122,6 +122,9 @@ document.addEventListener("DOMContentLoaded", () => {
     pane.addEventListener("keydown", (event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.form) event.target.form.requestSubmit();
     });
+    // What is done to ticked rows leads back to the list, not to the ticket that stood beside it, which may be gone.
+    const ticked = document.getElementById("changelist-form");
+    if (ticked) ticked.addEventListener("submit", () => history.replaceState(null, "", list));
     const asked = numberIn(window.location.hash);
     if (asked) { if (isWide()) open(asked); else window.location.replace(`${window.location.pathname}${asked}/change/`); }
     else if (isWide()) showRow(rows()[0]);

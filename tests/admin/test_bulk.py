@@ -1,13 +1,16 @@
 """Many orders at once: a look at what would come of it, a job, a result for each, and taking it back."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
+from django.utils import timezone
 
 from oms.common.errors import OmsError
 from oms.common.models import Job, JobResult, JobState
-from oms.common.work import jobs
+from oms.common.work import clock, jobs
 from orders.admin import bulk as pages
 from orders.changing import bulk, cancelling, undoing
 from orders.models import Order, OrderState, UndoableAction
@@ -107,6 +110,47 @@ def test_all_of_it_is_taken_back_by_one_click(orders: list[Order], boss: Client,
     assert set(UndoableAction.objects.values_list("state", flat=True)) == {"taken_back"}
     assert not Order.objects.filter(pk__in=[order.pk for order in orders[:4]], open_holds__gt=0).exists()
     assert boss.get(f"{LIST}bulk/{job.pk}/").context["undo"] is None
+
+
+def test_however_slow_it_is_all_can_be_taken_back_until_after_the_last(
+    orders: list[Order], boss: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.UNDO_SECONDS = {**settings.UNDO_SECONDS, "bulk": 30}
+    at_once = undoing.cancel_later
+
+    def slowly(*args: Any, **options: Any) -> None:
+        # As if each order took 20 seconds.
+        UndoableAction.objects.update(not_before=F("not_before") - timedelta(seconds=20))
+        at_once(*args, **options)
+
+    monkeypatch.setattr(undoing, "cancel_later", slowly)
+    job = prepared(boss, ticked(orders[:4]))
+    boss.post(f"{LIST}bulk/{job.pk}/", {"reason": "a mistake"})
+    run()
+    assert all(row.not_before > timezone.now() + timedelta(seconds=20) for row in UndoableAction.objects.all())
+    assert boss.get(f"{LIST}bulk/{job.pk}/").context["undo"]["count"] == 4
+
+
+def test_while_it_runs_it_can_be_stopped_and_what_is_done_of_it_taken_back(
+    orders: list[Order], boss: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.UNDO_SECONDS = {**settings.UNDO_SECONDS, "bulk": 30}
+    monkeypatch.setattr(jobs.Turn, "is_over", lambda turn: turn.job.done >= 2)
+    job = prepared(boss, ticked(orders[:4]))
+    boss.post(f"{LIST}bulk/{job.pk}/", {"reason": "a mistake"})
+    with clock.skipping_waits():
+        jobs.run(1)
+    page = boss.get(f"{LIST}bulk/{job.pk}/").content.decode()
+    assert 'name="stop"' in page
+
+    boss.post(f"{LIST}bulk/{job.pk}/", {"stop": "1"})
+
+    stopped = Job.objects.get(pk=job.pk)
+    assert (stopped.state, stopped.done) == (JobState.CANCELLED, 2)
+    page = boss.get(f"{LIST}bulk/{job.pk}/")
+    assert 'name="stop"' not in page.content.decode()
+    assert page.context["undo"]["count"] == 2
+    assert client_of("view_order", "cancel_order").post(f"{LIST}bulk/{job.pk}/", {"stop": "1"}).status_code == 404
 
 
 def test_all_that_match_the_filters_are_meant_and_nothing_else(

@@ -101,6 +101,9 @@ def test_a_job_checks_all_of_them_in_steps(boss: Client) -> None:
     job.refresh_from_db()
     assert (job.state, job.total, job.done, job.failed) == ("succeeded", len(known.BY_NAME), len(known.BY_NAME), 0)
     assert InvariantCheck.objects.count() == len(known.BY_NAME)
+    page = boss.get(answer["Location"], headers={"accept-language": "en"}).content.decode()
+    assert "Failed: <span data-job-failed>0<" in page
+    assert "Not imported" not in page
 
 
 def test_a_repair_counts_anew_and_is_kept(shop: factories.Shop) -> None:

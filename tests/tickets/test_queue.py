@@ -248,8 +248,8 @@ def test_one_is_told_what_others_did_since_one_looked_last(
     assert (step["step"].text, step["step"].by, step["is_mine"]) == ("please go on", "li", True)
 
     # Systems do so much that people would not be seen among it; of one's own tickets it is told.
-    others = opened(broken, orders[1:])
-    tickets.close_tickets([broken], [row.subject_id for row in others], closed_by="follow promises")
+    opened(broken, orders[1:])
+    tickets.close_tickets([broken], [order.pk for order in orders[1:]], closed_by="follow promises")
     assert [one["step"].by for one in clerk.get(f"{LIST}changes/").context["steps"]] == ["li"]
     tickets.close_tickets([broken], [mine.subject_id], closed_by="follow promises")
     assert [one["is_mine"] for one in clerk.get(f"{LIST}changes/").context["steps"]] == [True, True]

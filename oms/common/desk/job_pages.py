@@ -31,6 +31,13 @@ from oms.common.work import jobs
 SHOWN_REFUSALS = 50
 
 
+def _failed_word(job: Job) -> str:
+    """How what did not go well of the job is called; nothing for jobs of which all does or nothing."""
+    if job.kind == exporting.KIND.name:
+        return ""
+    return _("Not imported") if job.kind in DESCRIPTIONS else _("Failed")
+
+
 class JobAdmin(KeysetAdmin):
     """Everybody sees their own jobs; those who may view jobs see all, and get files as far as they have the rights."""
 
@@ -100,6 +107,7 @@ class JobAdmin(KeysetAdmin):
             "job": job,
             "title": self.title(job),
             "can_download": bool(job.result) and self._may_read(request, job),
+            "failed_word": _failed_word(job),
             "refused": [
                 {"result": result, "texts": words.describe(result) if words else []}
                 for result in refused[:SHOWN_REFUSALS]
