@@ -1,6 +1,7 @@
 """Taking back what was done: the button in the message after it, and on the order's page while it lasts."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,9 @@ from orders.changing import undoing
 from orders.changing.undoing import Click, Kind
 from orders.models import Order
 from orders.telling.story import joined
+
+# So many orders are named by the message of what was taken back.
+MOST_NAMED = 10
 
 
 def with_undo(request: HttpRequest, text: str, click: Click) -> SafeString | str:
@@ -52,19 +56,24 @@ def undo_view(request: HttpRequest, batch: uuid.UUID) -> HttpResponse:
         back, late = undoing.take_back(batch, actor=staff_actor(request))
         if late:
             text = _("It was too late for %(numbers)s: it is done already, or was taken back before.")
-            messages.error(request, text % {"numbers": joined(late)})
+            messages.error(request, text % {"numbers": _named(late)})
         if not back:
             return _("Nothing was taken back.")
         return ngettext(
             "It was taken back: %(numbers)s is as it was.",
             "It was taken back: %(count)d orders are as they were (%(numbers)s).",
             len(back),
-        ) % {"count": len(back), "numbers": joined(back)}
+        ) % {"count": len(back), "numbers": _named(back)}
 
     needed = undoing.rights(batch)
     return acting.act(
         request, do, may=bool(needed) and request.user.has_perms(["orders.view_order", *needed]), page=page
     )
+
+
+def _named(numbers: Sequence[str]) -> str:
+    """The numbers, of many the first ones."""
+    return joined([*numbers[:MOST_NAMED], *("…" for _more in numbers[MOST_NAMED : MOST_NAMED + 1])])
 
 
 def shown(order: Order, user: Any) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from oms.common.errors import OmsError
 from oms.common.models import Job, JobResult, JobState
 from oms.common.work import clock, jobs
 from orders.admin import bulk as pages
+from orders.admin import undoing as undo_pages
 from orders.changing import bulk, cancelling, undoing
 from orders.models import Order, OrderState, UndoableAction
 from orders.reviewing import holds
@@ -97,7 +98,9 @@ def test_each_order_has_its_result_and_what_refused_is_still_ticked(orders: list
     assert [states[order.pk] == OrderState.CANCELLED for order in orders] == [True, False, True, True, True]
 
 
-def test_all_of_it_is_taken_back_by_one_click(orders: list[Order], boss: Client, settings: Any) -> None:
+def test_all_of_it_is_taken_back_by_one_click(
+    orders: list[Order], boss: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.UNDO_SECONDS = {**settings.UNDO_SECONDS, "bulk": 30}
     job = prepared(boss, ticked(orders[:4]))
     boss.post(f"{LIST}bulk/{job.pk}/", {"reason": "a mistake"})
@@ -105,8 +108,12 @@ def test_all_of_it_is_taken_back_by_one_click(orders: list[Order], boss: Client,
     undo = boss.get(f"{LIST}bulk/{job.pk}/").context["undo"]
     assert undo["count"] == 4
 
-    boss.post(f"{LIST}undo/{undo['batch']}/")
+    monkeypatch.setattr(undo_pages, "MOST_NAMED", 2)
+    told = boss.post(f"{LIST}undo/{undo['batch']}/", follow=True).context["messages"]
 
+    numbers = sorted(orders[:4], key=lambda order: order.pk)
+    named = f"{numbers[0].number}, {numbers[1].number}, …"
+    assert [str(one) for one in told] == [f"It was taken back: 4 orders are as they were ({named})."]
     assert set(UndoableAction.objects.values_list("state", flat=True)) == {"taken_back"}
     assert not Order.objects.filter(pk__in=[order.pk for order in orders[:4]], open_holds__gt=0).exists()
     assert boss.get(f"{LIST}bulk/{job.pk}/").context["undo"] is None

@@ -5,15 +5,18 @@ import json
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from logistics.carriers import urging as carriers
 from logistics.carriers.adapters import Answer
-from logistics.models import AlertGroup, Shipment, Urging, WaybillErrand
+from logistics.models import AlertGroup, LogisticsAlert, Shipment, Urging, WaybillErrand
 from logistics.watching import urging
+from oms.common.access import roles
 from oms.common.errors import OmsError
 from oms.common.models import Connection, Ticket
 from oms.common.work.signed_json import SECRET, new_secret
+from oms.shipped_roles import SHIPPED
 from tests import factories, fakes, steps
 from tests.admin.test_late_together import GROUPS, group  # noqa: F401 - a fixture
 from tests.logistics.test_watching import scanned
@@ -139,3 +142,25 @@ def test_over_the_protocol_json_numbers_carrier_and_waybill_are_told(group: Aler
         first.number: "done",
         second.number: "refused",
     }
+
+
+def test_from_the_order_customer_service_urges_and_its_one_sentence_is_the_gravest_alert(
+    client: Client,
+    group: AlertGroup,  # noqa: F811
+) -> None:
+    roles.install(SHIPPED)
+    user = factories.UserFactory()
+    user.groups.add(Group.objects.get(name="customer_service"))
+    client.force_login(user)
+    grave = group.alerts.order_by("pk").first()
+    assert grave is not None
+    LogisticsAlert.objects.filter(pk=grave.pk).update(level=3)
+    newer = LogisticsAlert.objects.get(pk=grave.pk)
+    newer.pk, newer.kind, newer.level, newer.group_id = None, "sign_timeout", 2, None
+    newer.save()
+
+    page = client.get(f"/admin/orders/order/{grave.sub_order.order_id}/change/", headers={"accept-language": "en"})
+
+    assert str(grave.get_kind_display()) in page.context["headline"].text
+    assert f'href="{GROUPS}{group.pk}/change/"' in page.content.decode()
+    assert client.post(f"{GROUPS}{group.pk}{BUTTON}").status_code == 302
