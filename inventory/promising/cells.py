@@ -88,9 +88,9 @@ def number(value: str) -> Decimal:
     return found
 
 
-def optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Like `read`, but nothing is None."""
-    return lambda value: read(value) if value else None
+def optional(read: Callable[[str], Any], empty: Any = None) -> Callable[[str], Any]:
+    """Like `read`, but nothing is `empty`."""
+    return lambda value: read(value) if value else empty
 
 
 def yes(value: str) -> bool:
@@ -120,7 +120,7 @@ def clock_time(value: str) -> time:
     """A time as 23:00 or 9:00. Raises Misread."""
     if found := _TIME.fullmatch(value):
         try:
-            return time(*map(int, found.groups()))
+            return time(int(found[1]), int(found[2]))
         except ValueError:
             pass
     raise Misread(_("“%(text)s” is no time such as 23:00.") % {"text": value[:60]})

@@ -96,7 +96,12 @@ def _codec(model_field: Any) -> tuple[Any, Any]:
     read = known[kind]
     if kind == "TimeField":
         write = cells.write_time
-    return (cells.optional(read) if model_field.null else read), write
+    if model_field.null:
+        return cells.optional(read), write
+    # Nothing is what a new row has, such as the days of an area that is not served.
+    return (
+        cells.optional(read, model_field.default) if read is cells.whole and model_field.has_default() else read
+    ), write
 
 
 def _plains(model: Any, *names: str) -> tuple[Column, ...]:

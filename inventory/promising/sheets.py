@@ -61,11 +61,11 @@ class Sheet:
 
 def lacks(sheet: Sheet, headers: Collection[str]) -> list[str]:
     """The columns without which no row of a file says what it is about."""
+    named = {one.name for one in sheet.model._meta.concrete_fields if one.name in sheet.key and not one.has_default()}
     return [
         column.header
         for column in sheet.columns
-        if column.header not in headers
-        and any(name in sheet.key and not sheet.model._meta.get_field(name).has_default() for name in column.attributes)
+        if column.header not in headers and not named.isdisjoint(column.attributes)
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
 
-from inventory import adjusting, cod, hosting, purchase_arrivals, purchasing, receiving, sharing, transferring
+from inventory import adjusting, cod, hosting, lots, purchase_arrivals, purchasing, receiving, sharing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.models import (
     AdjustmentReason,
@@ -88,8 +88,12 @@ def test_the_database_takes_no_units_in_where_they_are_not_kept(shop, sku):
     row = Stock.objects.get(pk=receiving.rows_of([place])[place])
     with pytest.raises(IntegrityError), transaction.atomic():
         StockMovement.objects.create(stock=row, kind="receipt", on_hand_change=1)
+    key = lots.LotKey(row.pk, "damaged")
+    lot = lots.rows_of({key})[key]
+    with pytest.raises(IntegrityError, match="keeps no goods"), transaction.atomic():
+        lots.book([lots.LotMove(lot, 1)], StockMovement.Kind.RECEIPT, actor="x")
     for quality in ("good", "damaged"):
-        with pytest.raises(IntegrityError), transaction.atomic():
+        with pytest.raises(hosting.NotKept), transaction.atomic():
             receiving.receive_all(shop.warehouse.pk, [receiving.Arrived(sku.pk, 1, quality)], actor="x")
     wanted = Adjustment(1, AdjustmentReason.FOUND)
     with pytest.raises(hosting.NotKept), transaction.atomic():

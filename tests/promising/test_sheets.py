@@ -32,6 +32,9 @@ def test_the_sample_is_taken_whole_and_a_second_time_changes_what_is_there(sampl
         "slots": 17,
     }
     assert {row.outcome for rows in sample.values() for row in rows} == {Outcome.ADDED}
+    unserved = _import(RemoteArea, {"code_prefix": "540102", "kind": "no_service", "extra_days": "", "surcharge": ""})
+    assert [row.outcome for row in unserved] == [Outcome.ADDED]
+    RemoteArea.objects.filter(area="540102").delete()
     lane = Lane.objects.get(origin="11", destination="31")
     assert (lane.road_km, lane.zone, lane.economy_days_p50, lane.economy_days_p95) == (1424, 3, 3, 5)
     again = _import(RemoteArea, {"code_prefix": "5401", "kind": "remote", "extra_days": "4", "surcharge": "9.50"})
