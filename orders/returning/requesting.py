@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,6 +25,7 @@ from orders.models import (
     ReturnLine,
     ReturnReason,
     ReturnRequest,
+    ReturnState,
     SubOrderLine,
 )
 from orders.models.return_request import BY_REQUEST, ENDED_WITHOUT
@@ -71,7 +73,7 @@ def request(
         raise OmsError(_("Give one of: %(choices)s.") % {"choices": known}, attr="kind")
     reason = _reason(wanted.reason)
     order = lock_order(order_id, version=version)
-    if actor.kind == ActorKind.BUYER and (again := _asked_just_now(order_id, wanted)):
+    if actor.kind == ActorKind.BUYER and not wanted.goods and (again := _asked_just_now(order_id, wanted)):
         return again
     lines = _lines(order_id, wanted.units)
     _check_amount(order_id, wanted)
@@ -145,7 +147,9 @@ def _asked_just_now(order_id: int, wanted: Wanted) -> ReturnRequest | None:
         reason__code=wanted.reason,
         created_at__gt=timezone.now() - timedelta(minutes=1),
     )
-    for row in rows.exclude(state__in=ENDED_WITHOUT).order_by("-pk"):
+    # Where a person decided on the first one meanwhile, this is another one.
+    untouched = Q(state=ReturnState.REQUESTED) | Q(decided_by=deadlines.NAME)
+    for row in rows.filter(untouched).exclude(state__in=ENDED_WITHOUT).order_by("-pk"):
         if dict(row.lines.values_list("sub_order_line_id", "announced_quantity")) == dict(wanted.units):
             return row
     return None
