@@ -152,6 +152,7 @@ class PaymentAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
         "created_at",
         "captured_at",
     )
+    shown_by = {"means": "through"}
     list_select_related = ("order", "connection")
     list_filter = (
         ("state", ChoicesDropdownFilter),

@@ -195,6 +195,11 @@ class AppointmentSlotAdmin(SheetAdmin):
     search_fields = ("city",)
     list_display = ("city", "name", "hours", "capacity", "fee", "is_active")
 
+    @display(description=_("Hours"))
+    def hours(self, slot: AppointmentSlot) -> str:
+        """From when until when."""
+        return slot.hours
+
 
 @dataclass(frozen=True, slots=True)
 class LevelToday:

@@ -287,7 +287,7 @@ class CarrierDecisionAdmin(KeysetAdmin):
     list_select_related = ("shipment", "carrier", "former")
     fields = readonly_fields = ("shipment", "carrier", "former", "connection", "cause", "told", "decided_at")
 
-    @display(description=gettext_lazy("why"))
+    @display(description=gettext_lazy("in words"))
     def sentence(self, row: CarrierDecision) -> str:
         """The decision as a sentence."""
         return words.tell([row])[0].sentence

@@ -271,7 +271,7 @@ class UnmatchedCodeAdmin(_MatchPages):
         """Some of the names under which it came."""
         return _(", ").join(row.waiting.names)
 
-    @display(description="")
+    @display(description=gettext_lazy("Match"))
     def match_link(self, row: Any) -> SafeString:
         """Where it is matched."""
         label = _("Matched; orders go on") if row.matched_at else _("Match")

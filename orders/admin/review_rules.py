@@ -180,6 +180,7 @@ class ReviewRuleAdmin(review_rehearsals.RehearsalPages, RowActions):
         *("title", "version_link", "priority", "active_label", "outcome_label", "in_words", "valid_from"),
         "valid_until",
     )
+    shown_by = {"is_active": "active_label"}
     list_select_related = ("rule_set",)
     list_filter = (
         ("rule_set__state", ChoicesDropdownFilter),

@@ -176,6 +176,7 @@ class BillMatchAdmin(RowActions):
         "day",
         "ended",
     )
+    shown_by = {"resolution": "ended"}
     list_select_related = ("source__connection", "row")
     list_filter = (
         OpenFilter,

@@ -168,6 +168,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
     list_display = (
         *("number", "part_link", "state_label", "money_label", "kind", "reason", "warehouse", "due_at", "created_at"),
     )
+    shown_by = {"money_state": "money_label"}
     list_select_related = ("order", "sub_order", "reason", "warehouse")
     list_filter = (
         OverdueFilter,

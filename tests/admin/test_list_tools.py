@@ -1,11 +1,13 @@
 """What a person keeps for a list: filters under a name, and the columns that it shows."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.db.models import CharField, GenericIPAddressField, JSONField, TextField
 from django.test import Client
+from django.utils import translation
 
 from logistics.models import Shipment
 from oms.common.desk.lists import KeysetAdmin, page_of
@@ -17,6 +19,8 @@ from tests.portal import world
 
 pytestmark = pytest.mark.django_db
 PARCELS = "/admin/logistics/shipment/"
+# Words that are the same in Chinese.
+ASCII = {"App key", "ID", "SKU"}
 
 
 def heads(client: Client, path: str) -> list[str]:
@@ -70,6 +74,20 @@ def test_no_free_text_is_offered_and_to_merchants_nothing_but_what_they_see(boss
                 fields = [model_admin.model._meta.get_field(name) for name in more]
                 assert not [one for one in fields if one.is_relation or _is_free_text(one)], model_admin
                 assert site is admin.site or not more
+
+
+def test_each_column_that_is_offered_has_words_of_its_own(boss: Client) -> None:
+    request = boss.get(PARCELS).wsgi_request
+    unclear = {}
+    with translation.override("zh-hans"):
+        for model_admin in admin.site._registry.values():
+            if isinstance(model_admin, KeysetAdmin):
+                texts = Counter(one["text"] for one in model_admin.offered_columns(request))
+                if found := [
+                    text for text, times in texts.items() if times > 1 or (text.isascii() and text not in ASCII)
+                ]:
+                    unclear[model_admin.model.__name__] = found
+    assert unclear == {}
 
 
 def _is_free_text(field: Any) -> bool:

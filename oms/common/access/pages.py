@@ -299,6 +299,7 @@ class FailedLogInAdmin(KeysetAdmin):
     search_fields = ("username",)
     search_help_text = gettext_lazy("login name")
     list_display = ("name", "address", "failures", "waits", "at")
+    shown_by = {"attempt_time": "at", "failures_since_start": "failures"}
     fields = (("name", "address"), ("failures", "waits"), ("at", "page"), "program")
     readonly_fields = ("name", "address", "failures", "waits", "at", "page", "program")
     actions = ("delete_selected",)

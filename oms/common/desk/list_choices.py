@@ -11,11 +11,13 @@ from django.utils.translation import gettext as _
 from oms.common.models import QUEUE_COLUMNS
 
 # Columns that only the machinery reads.
-INTERNAL = frozenset({"id", "lease_until", "lease_token", "moved_from", "address_key", "token_hash"})
+INTERNAL = frozenset(
+    {"id", "lease_until", "lease_token", "moved_from", "address_key", "token_hash", "entry_count", "stamp"}
+)
 # Columns of a row's place in its queue; they come after what the row is about.
 LAST = QUEUE_COLUMNS | {"assigned_to", "version", "expected_event", "next_event_due"}
-# Keys of other rows and amounts in fen, which people read by other columns.
-_NOT_FOR_PEOPLE = ("_id", "_key", "_by", "fen")
+# Keys of other rows, amounts in fen and what says why a rate is none, which people read by other columns.
+_NOT_FOR_PEOPLE = ("_id", "_key", "_by", "fen", "_tax_mark")
 # Columns of these kinds name nobody, and cost nothing to show.
 _PLAIN = (models.DateField, models.DecimalField, models.IntegerField, models.BooleanField)
 OLDEST = "oldest"

@@ -68,6 +68,7 @@ class ScheduledTaskAdmin(RowActions):
 
     keyset: ClassVar[tuple[str, ...]] = ("name", "id")
     list_per_page = 100
+    shown_by = {"every_seconds": "interval"}
     list_display = ("title", "standing", "interval", "ended_at", "took", "result", "failed_at", "error")
     fields = readonly_fields = (  # type: ignore[assignment]
         *("title", "standing", "interval", "ended_at", "took", "result", "failures", "failed_at", "error"),
