@@ -10,6 +10,7 @@ from django.db.models import Exists, Max, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
+from inventory.models import Warehouse
 from logistics.models import (
     Direction,
     ErrandKind,
@@ -42,6 +43,7 @@ class Obstacle(models.TextChoices):
 
     UNKNOWN = "no_such_number", _("Nothing here has this number.")
     NO_WAYBILL = "no_waybill", _("It has no waybill yet.")
+    OWN_WAYBILL = "own_waybill", _("Its warehouse brings waybills of its own: their labels are printed there.")
     INTERCEPTED = "intercepted", _("The carrier is asked to stop it.")
     GIVEN_BACK = "given_back", _("The carrier is asked to cancel its waybill.")
     UNDER_WAY = "under_way", _("It has left already, or will not leave.")
@@ -78,7 +80,9 @@ def choose(paper: Paper, numbers: Sequence[str]) -> Choice:
     """What can be printed of these numbers: of warehouse orders, sub-orders, shipments, waybills, and waves."""
     rows = _parcels(numbers) if paper == Paper.LABEL else _works(numbers)
     found: dict[int, Shipment | WarehouseOrder] = {}
-    left_out = [LeftOut(number, [Obstacle.UNKNOWN.label]) for number in dict.fromkeys(numbers) if number not in rows]
+    missing = [number for number in dict.fromkeys(numbers) if number not in rows]
+    without = _without_parcels(missing) if paper == Paper.LABEL and missing else {}
+    left_out = [LeftOut(number, [without.get(number, Obstacle.UNKNOWN).label]) for number in missing]
     for number in numbers:
         found |= {row.pk: row for row in rows.get(number, ())}
     against = _objections(paper, list(found))
@@ -141,6 +145,16 @@ def _parcels(numbers: Sequence[str]) -> dict[str, list[Shipment]]:
     return _by_number(pairs, numbers)
 
 
+def _without_parcels(numbers: Sequence[str]) -> dict[str, Obstacle]:
+    """Why warehouse orders and sub-orders of these numbers have no parcel yet, and so no label."""
+    return {
+        number: Obstacle.OWN_WAYBILL
+        if all(work.warehouse.waybill_when == Warehouse.WaybillWhen.OWN for work in works)
+        else Obstacle.NO_WAYBILL
+        for number, works in _works(numbers).items()
+    }
+
+
 def _works(numbers: Sequence[str]) -> dict[str, list[WarehouseOrder]]:
     of_parcels = Shipment.objects.filter(Q(number__in=numbers) | Q(waybill_number__in=numbers))
     pairs: list[tuple[str | None, int | None]] = []
@@ -155,7 +169,7 @@ def _works(numbers: Sequence[str]) -> dict[str, list[WarehouseOrder]]:
     pairs += of_parts.values_list("sub_order_line__sub_order__number", "warehouse_order_id").distinct()
     pairs += [(wave, work_id) for work_id, wave in _of_waves(numbers)]
     named = WarehouseOrder.objects.filter(Q(number__in=numbers) | Q(pk__in={work_id for _number, work_id in pairs}))
-    works = named.in_bulk()
+    works = named.select_related("warehouse").in_bulk()
     pairs += [(work.number, work.pk) for work in works.values()]
     known = ((number, works[work_id]) for number, work_id in pairs if work_id in works)
     return _by_number(known, numbers)
