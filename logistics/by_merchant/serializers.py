@@ -1,5 +1,6 @@
 """What the API shows and takes of what merchants do by themselves: warehouses, what left them, answers."""
 
+import re
 from typing import Any
 
 from django.db.models import QuerySet
@@ -84,6 +85,16 @@ class NewWarehouseSerializer(serializers.Serializer):
     )
 
 
+class _TimeOfDay(serializers.TimeField):
+    """A time of China's day. One with an offset is refused: that of another place would be taken for China's."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        """The time."""
+        if isinstance(value, str) and re.search(r"[zZ+-]", value):
+            self.fail("invalid", format="hh:mm[:ss]")
+        return super().to_internal_value(value)
+
+
 @extend_schema_serializer(
     examples=[OpenApiExample("A smaller team", {"daily_capacity": 200, "cutoff_next_day": "15:00"}, request_only=True)]
 )
@@ -96,10 +107,10 @@ class WarehouseChangeSerializer(serializers.Serializer):
     daily_capacity = serializers.IntegerField(
         min_value=0, max_value=opening.MOST_A_DAY, required=False, help_text="Units a day; 0: any number."
     )
-    cutoff_same_day = serializers.TimeField(
+    cutoff_same_day = _TimeOfDay(
         required=False, allow_null=True, help_text="China's time; null: as the service level says."
     )
-    cutoff_next_day = serializers.TimeField(
+    cutoff_next_day = _TimeOfDay(
         required=False, allow_null=True, help_text="China's time; null: as the service level says."
     )
     is_active = serializers.BooleanField(required=False, help_text="False: it gets no new orders.")

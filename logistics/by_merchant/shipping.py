@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 
 from logistics.by_merchant import kinds, naming, showing, telling, works
 from logistics.by_merchant.reported import Leaving, Line, Outcome
-from logistics.models import Shipment, ShipmentState, WarehouseOrderState
+from logistics.carriers.adapters import sandbox
+from logistics.models import Carrier, Shipment, ShipmentState, WarehouseOrderState
 from logistics.models.warehouse_order import NOT_GONE
 from logistics.printing import choosing
 from logistics.warehouses import works as locking
@@ -287,6 +288,17 @@ def _report(
         )
         for key, rows in done.items()
     )
+    _let_carry([one.leaving for rows in done.values() for one in rows if one.leaving.waybill], carriers)
+
+
+def _let_carry(leaving: Sequence[Leaving], carriers: Mapping[str, str]) -> None:
+    """Have pretended carriers tell of the parcels: real ones push or are asked."""
+    waybills: dict[str, list[str]] = defaultdict(list)
+    for one in leaving:
+        waybills[carriers[one.carrier.casefold()]].append(one.waybill)
+    if waybills:
+        pretended = Carrier.objects.filter(code__in=waybills, connection__protocol=sandbox.PROTOCOL)
+        sandbox.carry(pretended, waybills)
 
 
 def _takes_all(rows: Sequence[Outcome], lines: Sequence[Line]) -> bool:

@@ -10,6 +10,7 @@ from django.db.models import Exists, Max, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
+from inventory.models import Warehouse
 from logistics.models import (
     Direction,
     ErrandKind,
@@ -42,6 +43,7 @@ class Obstacle(models.TextChoices):
 
     UNKNOWN = "no_such_number", _("Nothing here has this number.")
     NO_WAYBILL = "no_waybill", _("It has no waybill yet.")
+    OWN_WAYBILL = "own_waybill", _("Its warehouse brings waybills of its own: their labels are printed there.")
     INTERCEPTED = "intercepted", _("The carrier is asked to stop it.")
     GIVEN_BACK = "given_back", _("The carrier is asked to cancel its waybill.")
     UNDER_WAY = "under_way", _("It has left already, or will not leave.")
@@ -158,7 +160,8 @@ def _without_parcel(
 
 
 def _why_bare(work: WarehouseOrder) -> Obstacle:
-    return _of_work(work, Paper.LABEL) or Obstacle.NO_WAYBILL
+    brings_own = work.warehouse.waybill_when == Warehouse.WaybillWhen.OWN
+    return _of_work(work, Paper.LABEL) or (Obstacle.OWN_WAYBILL if brings_own else Obstacle.NO_WAYBILL)
 
 
 def _works(numbers: Sequence[str]) -> dict[str, list[WarehouseOrder]]:
@@ -175,7 +178,7 @@ def _works(numbers: Sequence[str]) -> dict[str, list[WarehouseOrder]]:
     pairs += of_parts.values_list("sub_order_line__sub_order__number", "warehouse_order_id").distinct()
     pairs += [(wave, work_id) for work_id, wave in _of_waves(numbers)]
     named = WarehouseOrder.objects.filter(Q(number__in=numbers) | Q(pk__in={work_id for _number, work_id in pairs}))
-    works = named.in_bulk()
+    works = named.select_related("warehouse").in_bulk()
     pairs += [(work.number, work.pk) for work in works.values()]
     known = ((number, works[work_id]) for number, work_id in pairs if work_id in works)
     return _by_number(known, numbers)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from inventory.models import Warehouse
-from logistics.models import Carrier
+from logistics.models import Carrier, CarrierCode
 from oms.common.models import Connection, SystemKind
 from oms.common.tax import TaxMark
 from oms.merchants.models import LegalEntity, Merchant
@@ -102,12 +102,13 @@ def connect_carrier(keys: Keys, address: str) -> None:
 
 
 def connect_tracker(keys: Keys, address: str) -> None:
-    """Connect with the pretended platform that follows parcels of all carriers; 申通, whose waybills only warehouses
-    bring, is followed over it."""
+    """Connect with the pretended platform that follows parcels of all carriers; those without a connection, whose
+    waybills only warehouses and merchants bring, are followed over it."""
     mine = keys.kuaidi100
     secrets = {"customer": mine.customer, "key": mine.key, "salt": mine.salt}
     link = _connect_carrier(KUAIDI100, "kuaidi100", f"{address}/kuaidi100", secrets)
-    Carrier.objects.filter(code="STO", connection=None, tracking_connection=None).update(tracking_connection=link)
+    known = CarrierCode.objects.filter(protocol=link.protocol).values("carrier")
+    Carrier.objects.filter(pk__in=known, connection=None, tracking_connection=None).update(tracking_connection=link)
 
 
 def _connect_carrier(

@@ -43,7 +43,7 @@ COLUMNS = (
     Column(
         "counted",
         gettext_lazy("Units counted"),
-        "数量 库存 库存数量 实盘数量 盘点数量 实际库存 现有库存 在库 在库数量 实物库存"
+        "数量 库存 库存数量 实盘数量 盘点数量 实际库存 现有库存 现货 现货数量 现货库存 在库 在库数量 实物库存"
         " quantity qty onhand stock counted count units",
         "counted",
         is_required=True,

@@ -20,7 +20,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const pageOf = (form) => (form.closest("[data-pane]") ? pathOf(form).replace(/[^/]+\/$/, "change/") : window.location.pathname);
     const keyOf = (form) => {
         const same = forms().filter((one) => pathOf(one) === pathOf(form));
-        return `${prefix}${pageOf(form)}>${pathOf(form)}#${same.indexOf(form)}`;
+        // What the page was opened with stands in the address: what was typed for other rows is not put over these.
+        const about = "ofAddress" in form.dataset ? window.location.search : "";
+        return `${prefix}${pageOf(form)}${about}>${pathOf(form)}#${same.indexOf(form)}`;
     };
     const fieldsOf = (form) => [...form.elements].filter((field) => (
         field.name && !LEFT_OUT.test(field.name) && !["hidden", "file", "password", "submit", "button"].includes(field.type)

@@ -169,7 +169,9 @@ def test_a_warehouse_is_read_and_changed_by_its_code(seller):
     assert client.patch(address, {}, format="json").json() == changed | {"cutoff_next_day": None}
 
     wrong = {"name": "", "contact_phone": "12", "daily_capacity": -1, "cutoff_same_day": "25:00"}
-    for name, value in wrong.items():
+    # Times of other places, which would be taken for China's.
+    elsewhere = [("cutoff_same_day", "16:00Z"), ("cutoff_next_day", "16:00+00:00")]
+    for name, value in [*wrong.items(), *elsewhere]:
         refused = client.patch(address, {name: value, "contact_name": "lost"}, format="json")
         assert (refused.status_code, refused.json()["errors"][0]["attr"]) == (400, name)
     fixed = client.patch(address, {"code": "X", "address": "北京市东城区2号"}, format="json").json()["errors"]

@@ -238,6 +238,36 @@ def test_the_pages_of_a_merchant_fit_desktop_and_phone(
     assert wide == []
 
 
+def test_numbers_that_were_typed_before_are_not_put_over_those_that_are_chosen_now(
+    browser: Any,  # noqa: F811 - the fixture
+    live_server: LiveServer,
+) -> None:
+    seller = world.make_seller()
+    first, second = seller.orders(2)
+    password = people.add(seller.merchant, "prints-it")
+    OneTimePassword.objects.all().delete()
+    page = browser.new_page(locale="zh-CN")
+    page.goto(f"{live_server.url}/merchant/login/")
+    page.fill("#id_username", "prints-it")
+    page.fill("#id_password", password)
+    page.click("#login-form button[type=submit]")
+    page.wait_for_url(f"{live_server.url}/merchant/")
+    print_page = f"{live_server.url}/merchant/logistics/warehouseorder/print/?numbers="
+
+    page.goto(f"{print_page}{first.number}")
+    page.click("button[value=look]")
+    page.wait_for_selector("button[value=print]")
+    page.goto(f"{print_page}{second.number}")
+
+    assert page.input_value("[name=numbers]") == second.number
+    page.fill("[name=numbers]", f"{second.number} {first.number}")
+    page.wait_for_timeout(500)
+    page.goto(f"{print_page}{second.number}")
+    # What was typed about these is still there.
+    assert page.input_value("[name=numbers]") == f"{second.number} {first.number}"
+    page.close()
+
+
 def test_a_stranger_is_asked_to_log_in() -> None:
     for address in ("/merchant/", "/merchant/logistics/warehouseorder/", "/merchant/start/order/"):
         assert Client().get(address)["Location"].startswith("/merchant/login/")

@@ -168,6 +168,22 @@ def test_papers_of_ones_own_warehouses_are_printed_and_logged(seller, li):
     assert Printout.objects.count() == 1
 
 
+def test_a_label_that_is_not_ours_to_print_is_no_unknown_number(seller, li):
+    """It is packed with a waybill that the merchant brings: that number is well known."""
+    (own,), foreign = seller.orders(1), world.make_seller().orders(1)[0]
+    form = {"paper": "label", "size": "76x130", "arrangement": "each", "numbers": f"{own.number} {foreign.number}"}
+
+    def reasons() -> dict[str, list[str]]:
+        choice = li.post(f"{LIST}print/", {**form, "step": "look"}).context["choice"]
+        return {one.number: [str(reason) for reason in one.reasons] for one in choice.left_out}
+
+    unknown = {foreign.number: ["Nothing here has this number."]}
+    brings = "Its warehouse brings waybills of its own: their labels are printed there."
+    assert reasons() == {**unknown, own.number: [brings]}
+    Warehouse.objects.filter(pk=seller.warehouse.pk).update(waybill_when="at_release")
+    assert reasons() == {**unknown, own.number: ["It has no waybill yet."]}
+
+
 def test_what_is_anothers_is_not_found_at_any_address(seller, li):
     other = world.make_seller()
     (work,) = other.orders(1)

@@ -1,14 +1,19 @@
 """What a merchant reports of its own warehouse: each order for itself; late, twice, at once, and what contradicts."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from logistics.by_merchant import answering, shipping
 from logistics.by_merchant.reported import Leaving
-from logistics.carriers import dispatching
+from logistics.carriers import dispatching, tracking
+from logistics.carriers.adapters import sandbox as carrier
 from logistics.carriers.defaults import install_carrier_codes
 from logistics.models import Carrier, Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending, stopping
-from oms.common.models import InboundFact
+from oms.common.models import InboundFact, SandboxJob
+from oms.common.work import sandbox
 from oms.management.commands.check_invariants import ALL
 from orders.actors import Actor
 from orders.changing import cancelling
@@ -63,6 +68,22 @@ def test_a_hundred_orders_leave_but_for_the_five_that_are_named(seller):
     assert all(one.is_done and one.is_known for one in outcomes)
     assert OrderEvent.objects.count() == events_before
     assert Shipment.objects.filter(left_at__isnull=False).count() == 96
+
+
+def test_pretended_carriers_tell_of_parcels_with_waybills_of_the_merchant(seller):
+    first, second = seller.orders(2)
+    Carrier.objects.create(code="EMS", name="EMS")
+    told = ship(seller, Leaving(first.number, "顺丰", "SF0000000101"), Leaving(second.number, "EMS", "EM0000000102"))
+    assert told == [[], []]
+    # Nobody was asked to carry the second one.
+    assert list(SandboxJob.objects.filter(system="carrier").values_list("reference", flat=True)) == ["SF0000000101"]
+
+    for hours in range(5, 0, -1):
+        SandboxJob.objects.filter(system="carrier").update(due_at=timezone.now() - timedelta(hours=hours))
+        sandbox.answer({"carrier": carrier.report}, 10)
+    factories.run(tracking.run)
+    assert steps.state_of(Shipment.objects.get(waybill_number="SF0000000101")) == "signed"
+    assert steps.state_of(Shipment.objects.get(waybill_number="EM0000000102")) == "waybill_issued"
 
 
 def test_two_rows_with_one_waybill_are_both_refused(seller):

@@ -4,17 +4,17 @@ A carrier collects, carries and delivers; one parcel in fifty is missed at the f
 and comes back.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from zlib import crc32
 
 from logistics.carriers.adapters import Answer, Booked, Parcel, Receiver, Redirection
-from logistics.models import ShipmentState
+from logistics.models import Carrier, ShipmentState
 from oms.common.models import Connection, Topic
 from oms.common.work import facts, sandbox
 
 HOUR = 3600.0
-SYSTEM = "carrier"
+PROTOCOL, SYSTEM = "sandbox", "carrier"
 COLLECTS_AFTER = 3 * HOUR
 
 _S = ShipmentState
@@ -88,6 +88,16 @@ def waybill_of(parcel: Parcel) -> str:
     """A number of the form that the carrier's waybills have: its code and 13 digits."""
     digest = blake2b(parcel.reference.encode(), digest_size=8).digest()
     return f"{parcel.carrier}{int.from_bytes(digest, 'big') % 10**13:013d}"
+
+
+def carry(carriers: Iterable[Carrier], waybills: Mapping[str, Sequence[str]]) -> None:
+    """Let pretended carriers come for parcels whose waybills (by carrier code) were brought by who packed them."""
+    for carrier in carriers:
+        jobs = [
+            (waybill, {"carrier": carrier.code, "waybill": waybill, "city": ""}, sandbox.delay(COLLECTS_AFTER))
+            for waybill in waybills[carrier.code]
+        ]
+        sandbox.put(SYSTEM, jobs, connection_id=carrier.connection_id)
 
 
 def report(jobs: list[sandbox.Due]) -> None:

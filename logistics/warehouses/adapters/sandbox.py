@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from logistics.carriers.adapters import sandbox as carriers
 from logistics.models import Carrier
 from logistics.warehouses import comparing
 from logistics.warehouses.adapters import Answer, Request
@@ -26,7 +27,7 @@ STEPS: list[tuple[Notice, float | None]] = [
 ]
 # What was packed cannot be stopped any more.
 PACKED_STEP = 1 + [notice for notice, _after in STEPS].index(Notice.PACKED)
-ACCEPTS_AFTER, SHIPS_AFTER, COLLECTS_AFTER = 0.2 * HOUR, 1 * HOUR, 4 * HOUR
+ACCEPTS_AFTER, SHIPS_AFTER = 0.2 * HOUR, 1 * HOUR
 # The carrier of warehouses that bring their own waybills.
 OWN_CARRIER = "SF"
 
@@ -85,18 +86,9 @@ def report(jobs: list[sandbox.Due]) -> None:
         job.next_due = None if after is None else job.due_at + sandbox.delay(after)
     for connection_id, of_one in news.items():
         facts.receive(connection_id, Topic.WAREHOUSE, of_one)
-    _hand_over(carried)
-
-
-def _hand_over(carried: Mapping[str, Sequence[str]]) -> None:
-    """Their carriers come for parcels with the warehouse's own waybills, too; those are named by carrier."""
-    known = Carrier.objects.filter(code__in=carried, connection__isnull=False) if carried else ()
-    for carrier in known:
-        jobs = [
-            (waybill, {"carrier": carrier.code, "waybill": waybill, "city": ""}, sandbox.delay(COLLECTS_AFTER))
-            for waybill in carried[carrier.code]
-        ]
-        sandbox.put("carrier", jobs, connection_id=carrier.connection_id)
+    if carried:
+        # Their carriers come for parcels with the warehouse's own waybills, too; those are named by carrier.
+        carriers.carry(Carrier.objects.filter(code__in=carried, connection__isnull=False), carried)
 
 
 def _own_waybill(carrier: str, reference: str) -> str:
