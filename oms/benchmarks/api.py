@@ -158,13 +158,20 @@ def exchange(connected: socket.socket, call: bytes, wanted: bytes) -> None:
     connected.sendall(call)
     received = b""
     while b"\r\n\r\n" not in received:
-        received += connected.recv(65536)
+        received += _more(connected)
     head, _gap, body = received.partition(b"\r\n\r\n")
     (length,) = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     while len(body) < length:
-        body += connected.recv(65536)
+        body += _more(connected)
     if not head.startswith(wanted):
         raise RuntimeError(f"the API answered {head[:40]!r} {body[:400]!r}")
+
+
+def _more(connected: socket.socket) -> bytes:
+    more = connected.recv(65536)
+    if not more:
+        raise RuntimeError("the API closed the connection in the middle of an answer")
+    return more
 
 
 class Server:

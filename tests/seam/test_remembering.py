@@ -1,5 +1,5 @@
 """Messages cost one statement, because connections and words are remembered; nobody is taken or refused by what was so
-before, and what comes at the same moment is stored together."""
+before, and what comes at the same moment is stored once."""
 
 import json
 import threading
@@ -9,16 +9,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import connection, connections
 from django.test import Client
 
 from logistics.carriers.adapters.kdniao import envelope
 from logistics.models import ScanWord
-from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic
-from oms.common.work import facts, keeping, remembering
+from oms.common.models import Connection, InboundFact, SystemKind, Ticket
+from oms.common.work import remembering
 from oms.common.work.signed_json import SECRET, new_secret
-from oms.common.work.together import Together
-from tests import steps
 from tests.kdniao.world import KEYS
 from tests.seam.test_callbacks import body, post
 
@@ -112,7 +110,7 @@ def _push(waybill: str) -> int:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_comes_at_the_same_moment_is_stored_together_and_each_once() -> None:
+def test_what_comes_at_the_same_moment_is_stored_once_each() -> None:
     link = Connection(code="wms-t", kind=SystemKind.WAREHOUSE, protocol="json")
     link.set_secrets({SECRET: new_secret()}).save()
     assert post(link, body("first")).status_code == 200
@@ -135,69 +133,6 @@ def test_what_comes_at_the_same_moment_is_stored_together_and_each_once() -> Non
     assert [(ticket.kind, ticket.values) for ticket in Ticket.objects.all()] == [("fact_differs", {"key": "k15"})]
 
 
-class Writing:
-    """Writes lists of numbers; the first write waits until `begun` others came, and 13 breaks a write."""
-
-    def __init__(self, error: type[Exception] = ValueError) -> None:
-        self.writes: list[list[int]] = []
-        self.error = error
-        self.go_on = threading.Event()
-        self.together = Together(self.write)
-
-    def write(self, entries: Sequence[int]) -> list[int]:
-        self.writes.append(list(entries))
-        if self.writes == [[0]]:
-            assert self.go_on.wait(20)
-        if 13 in entries:
-            raise self.error("13")
-        return [-entry for entry in entries]
-
-    def all_of(self, numbers: Sequence[int]) -> list[int | str]:
-        """What each thread gets: 0 comes first, and the others while it is written."""
-
-        def put(number: int) -> int | str:
-            try:
-                return self.together.put(number)
-            except Exception as error:
-                return type(error).__name__
-
-        with ThreadPoolExecutor(len(numbers) + 1) as pool:
-            first = pool.submit(put, 0)
-            while not self.writes:
-                pass
-            others = [pool.submit(put, number) for number in numbers]
-            while len(self.together._waiting) < len(numbers):
-                pass
-            self.go_on.set()
-            return [first.result(20), *(one.result(20) for one in others)]
-
-
-def test_threads_that_wait_are_written_for_in_one_go() -> None:
-    writing = Writing()
-
-    assert writing.all_of([1, 2, 3]) == [0, -1, -2, -3]
-
-    assert [sorted(entries) for entries in writing.writes] == [[0], [1, 2, 3]]
-    assert writing.together.put(4) == -4
-
-
-def test_one_that_cannot_be_written_costs_the_others_nothing() -> None:
-    writing = Writing()
-
-    assert writing.all_of([1, 13, 3]) == [0, -1, "ValueError", -3]
-
-    assert sorted(map(sorted, writing.writes)) == [[0], [1], [1, 3, 13], [3], [13]]
-
-
-def test_a_database_that_is_away_is_not_asked_once_more_by_each() -> None:
-    writing = Writing(OperationalError)
-
-    assert writing.all_of([1, 13, 3]) == [0, "OperationalError", "OperationalError", "OperationalError"]
-
-    assert [sorted(entries) for entries in writing.writes] == [[0], [1, 3, 13]]
-    assert writing.together.put(4) == -4
-
-
 def test_a_stamp_is_checked_by_the_statement_that_writes(db: None) -> None:
     known = remembering.Memory("SELECT coalesce(max(id)::text, '') FROM logistics_scanword", lambda: object())
     before = known.get()
@@ -216,17 +151,3 @@ def test_a_stamp_is_checked_by_the_statement_that_writes(db: None) -> None:
             remembering.ask_first()
     assert known.get() is not before
     assert json.dumps(values)
-
-
-def test_a_key_that_two_threads_are_told_at_once_is_new_for_one_of_them(link: Connection) -> None:
-    first, second = (
-        [
-            facts.News("k", "packed", "1-1-W1", steps.NOON, {"n": number}),
-            facts.News(f"only-{number}", "packed", "s", steps.NOON),
-        ]
-        for number in (1, 2)
-    )
-    told = [keeping._Told(link.pk, Topic.WAREHOUSE, news, None) for news in (first, second)]
-
-    assert keeping._store_together(told) == [{"k", "only-1"}, {"only-2"}]
-    assert InboundFact.objects.get(fact_key="k").body == {"n": 1}

@@ -3,7 +3,8 @@
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -22,10 +23,15 @@ def request_id(request: HttpRequest) -> str:
     """The id of the request: the caller's `X-Request-ID` where it has the form of one, else a new one."""
     known = getattr(request, "oms_request_id", None)
     if known is None:
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        known = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        known = request_id_in(request.META)
         request.oms_request_id = known  # type: ignore[attr-defined]
     return known
+
+
+def request_id_in(environ: Mapping[str, Any]) -> str:
+    """The caller's id of a request, by its WSGI environment, where it has the form of one, else a new one."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
 def caller_address(request: HttpRequest) -> str:
@@ -33,9 +39,14 @@ def caller_address(request: HttpRequest) -> str:
 
     Behind a proxy it is the last one of X-Forwarded-For, which our own proxy put there; those before it are hearsay.
     """
+    return address_in(request.META)
+
+
+def address_in(environ: Mapping[str, Any]) -> str:
+    """The address that a request came from, by its WSGI environment."""
     if settings.BEHIND_PROXY:
-        return request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-    return request.META.get("REMOTE_ADDR", "")
+        return str(environ.get("HTTP_X_FORWARDED_FOR", "")).rpartition(",")[2].strip()
+    return str(environ.get("REMOTE_ADDR", ""))
 
 
 def _ask_for_no_nul(request: HttpRequest) -> None:
@@ -46,6 +57,18 @@ def _ask_for_no_nul(request: HttpRequest) -> None:
     asked = request.META.get("QUERY_STRING", "")
     if "%00" in asked and not request.path_info.startswith("/api/"):
         request.GET = QueryDict(asked.replace("%00", "%EF%BF%BD"))
+
+
+def note_answered(
+    view: str, method: str, status: int, seconds: float, caller: Callable[[], Mapping[str, object]] = dict
+) -> None:
+    """Count a request that was answered after so many seconds, and leave its line in the log. No path and no query:
+    they may hold phone numbers and addresses. The view's name says what was asked."""
+    metrics.count_request(view, method, status, seconds)
+    level = logging.ERROR if status >= 500 else logging.INFO
+    if logger.isEnabledFor(level):
+        said = {"view": view, "method": method, "status": status, "milliseconds": round(seconds * 1000, 1)}
+        logger.log(level, "request", extra={**said, **caller()})
 
 
 class RequestMiddleware:
@@ -66,21 +89,7 @@ class RequestMiddleware:
             # What no view answers is a static file, or nothing.
             status = response.status_code
             view = (match.view_name or match.route) if match else "static" if status < 400 else "unresolved"
-            metrics.count_request(view, request.method or "", status, seconds)
-            level = logging.ERROR if status >= 500 else logging.INFO
-            if logger.isEnabledFor(level):
-                # No path and no query: they may hold phone numbers and addresses. The view's name says what was asked.
-                logger.log(
-                    level,
-                    "request",
-                    extra={
-                        "view": view,
-                        "method": request.method,
-                        "status": status,
-                        "milliseconds": round(seconds * 1000, 1),
-                        **_caller(request),
-                    },
-                )
+            note_answered(view, request.method or "", status, seconds, lambda: _caller(request))
         return response
 
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -17,7 +17,7 @@ from oms.common.models import Connection, FactState, InboundFact, SystemKind, To
 from oms.common.models.fact import EARLIEST, LATEST
 from oms.common.networks import contains
 from oms.common.secrecy import unseal
-from oms.common.work import facts, facts_by_hand, protocols, refusals, remembering
+from oms.common.work import facts, facts_by_hand, keeping, nudging, protocols, refusals, remembering
 from oms.common.work.protocols import Message, NotGenuine, Reply
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,7 @@ def receive(link: Connection, message: Message, *, address: str) -> Reply:
     """
     speaker = protocols.speaker(link)
     try:
-        _check_address(link, address)
-        speaker.verify(link, message)
+        _check_genuine(link, message, address)
     except NotGenuine as refusal:
         remembering.ask_first()
         logger.warning("a message for %s was refused: %s", link.code, refusal)
@@ -69,6 +68,41 @@ def receive(link: Connection, message: Message, *, address: str) -> Reply:
     return speaker.accepted(link, message)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A genuine message that says something, which is not stored yet, and the answer to it once it is."""
+
+    link: Connection
+    told: Sequence[keeping.Told]
+    reply: Reply
+
+
+def opened(link: Connection, message: Message, *, address: str) -> Opened:
+    """Open a message that came from a network address, within `remembering.trusting()`, without the database. Raises
+    for each for which there is more to do than to store what it says: `receive` takes those."""
+    _check_genuine(link, message, address)
+    speaker = protocols.speaker(link)
+    text = protocols.kept_text(speaker, link, message)
+    news = _read(link, text)
+    if not news:
+        raise remembering.Outdated
+    news[0] = replace(news[0], raw=text)
+    noted = remembering.noted()
+    told = [keeping.Told(link.pk, topic, some, noted) for topic, some in _by_topic(link, news).items() if some]
+    return Opened(link, told, speaker.accepted(link, message))
+
+
+def store_together(messages: Sequence[Opened]) -> list[bool]:
+    """Store what messages say, all in one go; returns for each whether it is stored. Where it is not, what was said
+    without asking is not so any more or some of it was told before: `receive` takes the message once more."""
+    told = [one for message in messages for one in message.told]
+    stored = {id(one): len(new) == len(one.news) for one, new in zip(told, keeping.store_together(told), strict=True)}
+    nudging.nudge(*{facts.STAGES[one.topic] for one in told})
+    for link in {message.link.pk: message.link for message in messages}.values():
+        _note_heard(link)
+    return [all(stored[id(one)] for one in message.told) for message in messages]
+
+
 def _note_heard(link: Connection) -> None:
     """Keep when the system was last heard, to some seconds: of many messages at once each would wait for the others'
     write of the one row."""
@@ -79,13 +113,17 @@ def _note_heard(link: Connection) -> None:
 
 
 def _store(link: Connection, news: Sequence[facts.News]) -> None:
+    for topic, told in _by_topic(link, news).items():
+        facts.receive(link.pk, topic, told)
+
+
+def _by_topic(link: Connection, news: Sequence[facts.News]) -> Mapping[Topic, Sequence[facts.News]]:
     topic = TOPICS[SystemKind(link.kind)]
     by_topic: dict[Topic, list[facts.News]] = {topic: [], Topic.STOCK: []}
     for one in news:
         is_stock = topic == Topic.WAREHOUSE and one.kind in ABOUT_STOCK
         by_topic[Topic.STOCK if is_stock else topic].append(one)
-    for kind, told in by_topic.items():
-        facts.receive(link.pk, kind, told)
+    return by_topic
 
 
 def _read(link: Connection, body: str) -> list[facts.News]:
@@ -98,9 +136,10 @@ def _read(link: Connection, body: str) -> list[facts.News]:
     return news
 
 
-def _check_address(link: Connection, address: str) -> None:
+def _check_genuine(link: Connection, message: Message, address: str) -> None:
     if link.allowed_addresses and not any(contains(network, address) for network in link.allowed_addresses):
         raise NotGenuine(_("Messages from %(address)s are not taken.") % {"address": address or "–"})
+    protocols.speaker(link).verify(link, message)
 
 
 def _keep_unreadable(link: Connection, text: str, received_at: datetime, error: str) -> None:

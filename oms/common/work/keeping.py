@@ -1,11 +1,9 @@
-"""How facts are put into their table: in one statement, also what several threads are told at the same moment."""
+"""How facts are put into their table: in one statement, also those of several messages."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from typing import NamedTuple
-
-from django.db import connection as database
 
 from oms.common.copying import text_array
 from oms.common.models import Topic
@@ -13,7 +11,6 @@ from oms.common.postgresql.preparing import fetch_prepared
 from oms.common.secrecy import seal
 from oms.common.work import remembering
 from oms.common.work.news import News
-from oms.common.work.together import Together
 
 _STORE = """
     INSERT INTO common_inboundfact
@@ -29,7 +26,7 @@ _STORE = """
 """
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """Facts of one message, what they are about, and what was said without asking when they were read."""
 
     connection_id: int
@@ -44,17 +41,16 @@ class _Told(NamedTuple):
 
 def store(connection_id: int, topic: Topic, news: Sequence[News]) -> set[str]:
     """Store facts whose keys are new; returns these keys. Where something was said without asking, nothing is stored
-    unless it is still so (see `remembering`), and outside a transaction other threads' facts may go with them."""
-    told = _Told(connection_id, topic, news, remembering.noted())
-    alone = told.noted is None or database.in_atomic_block
-    return _store(told) if alone else _door.put(told)
+    unless it is still so (see `remembering`)."""
+    return _store(Told(connection_id, topic, news, remembering.noted()))
 
 
-def _store_together(told: Sequence[_Told]) -> list[set[str]]:
-    """Store what several threads were told; returns for each the keys that were new."""
-    groups: list[list[_Told]] = []
+def store_together(told: Sequence[Told]) -> list[set[str]]:
+    """Store what several messages say, in as few statements as there are connections and topics; returns for each the
+    keys that were new. A key that two of them have is new for one."""
+    groups: list[list[Told]] = []
     for one in told:
-        # A key that is told twice at the same moment must be found to be there already by one of them.
+        # Else the statement could not say for which of them the key was new.
         fitting = (
             group
             for group in groups
@@ -70,7 +66,7 @@ def _store_together(told: Sequence[_Told]) -> list[set[str]]:
     return [new[id(one)] & one.keys for one in told]
 
 
-def _store(*told: _Told) -> set[str]:
+def _store(*told: Told) -> set[str]:
     """Store what was told, all of one connection and topic, while what was noted is so; the keys that were new."""
     news = [item for one in told for item in one.news]
     condition, stamps = told[0].noted.condition() if told[0].noted else ("true", {})
@@ -89,9 +85,6 @@ def _store(*told: _Told) -> set[str]:
         },
     )
     return {key for (key,) in stored}
-
-
-_door = Together(_store_together)
 
 
 def key_of(key: str) -> str:
