@@ -161,80 +161,83 @@ def test_the_pages_of_a_merchant_fit_desktop_and_phone(
     receivers.test(receiver.pk)
     password = people.add(seller.merchant, "boss-of-it")
     OneTimePassword.objects.all().delete()
-    site, wide = live_server.url, []
-    for width in (1440, 390):
-        page = browser.new_page(locale=language, viewport={"width": width, "height": 844})
-        page.goto(f"{site}/merchant/login/")
-        page.fill("#id_username", "boss-of-it")
-        page.fill("#id_password", password)
-        page.click("#login-form button[type=submit]")
-        page.wait_for_url(f"{site}/merchant/")
-        base = "/merchant/logistics/warehouseorder/"
-        addresses = {
-            "home": "/merchant/",
-            "list": base,
-            "work": f"{base}{works[0].pk}/change/",
-            "bulk": f"{base}ship/?ids={works[0].pk},{works[1].pk}",
-            "sheet": f"{base}import/",
-            "print": f"{base}print/?numbers={works[0].number}",
-            "invite": "/merchant/merchants/merchantuser/add/",
-            "warehouse": "/merchant/inventory/warehouse/add/",
-            "sku": "/merchant/inventory/sku/add/",
-            "skus": "/merchant/inventory/sku/",
-            "count": "/merchant/inventory/stock/count/",
-            "endpoint": "/merchant/merchants/webhookendpoint/add/",
-            "order": f"/merchant/orders/order/{order.pk}/change/",
-            "enter": "/merchant/orders/order/enter/",
-            "told": "/merchant/merchants/merchantreceiver/",
-            "tell": "/merchant/merchants/merchantreceiver/add/",
-            "receiver": f"/merchant/merchants/merchantreceiver/{receiver.pk}/change/",
-            "calls": "/merchant/merchants/refusedcall/",
-            "check-call": "/merchant/merchants/refusedcall/check/",
-            "refused": "/merchant/orders/rejectedorder/",
-            "refused-row": f"/merchant/orders/rejectedorder/{RejectedOrder.objects.get().pk}/change/",
-            "returns": "/merchant/orders/returnrequest/",
-            "return": f"/merchant/orders/returnrequest/{returned.pk}/change/",
-            "ask-return": f"/merchant/orders/returnrequest/of/{order.pk}/",
-            "ask-refund": f"/merchant/payments/refundgrant/of/{order.pk}/",
-            "exchange": f"/merchant/orders/returnrequest/of/{order.pk}/exchange/",
-            "keys": "/merchant/merchants/apicredential/",
-            "stock": "/merchant/inventory/stock/",
-            "refunds": "/merchant/payments/refundgrant/",
-            "settlements": "/merchant/payments/settlementrow/",
-            "statements": "/merchant/payments/statement/",
-            "endpoints": "/merchant/merchants/webhookendpoint/",
-            "deliveries": "/merchant/merchants/webhookdelivery/",
-            "colleagues": "/merchant/merchants/merchantuser/",
-        }
-        for name, address in addresses.items():
-            page.goto(f"{site}{address}")
+    site = live_server.url
+    wide: list[tuple[int, str]] = []
+    page = browser.new_page(locale=language)
+
+    def look(name: str) -> None:
+        for width in (390, 1440):
+            page.set_viewport_size({"width": width, "height": 844})
             picture(page, f"{language}-{width}-{name}")
             if not fits(page):
                 wide.append((width, name))
             if name == "bulk" and not page.evaluate(_REACHED):
                 wide.append((width, "fields of many orders"))
-        page.goto(f"{site}{addresses['refused-row']}")
-        page.click("form[action$='/correct/'] button")
-        page.wait_for_selector("[name='f-lines.0.sku']")
-        picture(page, f"{language}-{width}-correct")
-        if not fits(page):
-            wide.append((width, "correct"))
-        page.goto(f"{site}{addresses['exchange']}")
-        page.fill("[name^=units_]", "1")
-        page.click("button[value=look]")
-        page.wait_for_selector("#preview")
-        picture(page, f"{language}-{width}-exchange-preview")
-        if not fits(page):
-            wide.append((width, "exchange preview"))
-        page.goto(f"{site}{addresses['keys']}")
-        page.click("form[action$='/sandbox/enter/'] button")
-        page.wait_for_selector("form[action$='/sandbox/leave/']")
-        for name in ("keys", "home", "order"):
-            page.goto(f"{site}{addresses[name] if name != 'order' else '/merchant/orders/order/'}")
-            picture(page, f"{language}-{width}-sandbox-{name}")
-            if not fits(page):
-                wide.append((width, f"sandbox {name}"))
-        page.close()
+
+    page.goto(f"{site}/merchant/login/")
+    page.fill("#id_username", "boss-of-it")
+    page.fill("#id_password", password)
+    page.click("#login-form button[type=submit]")
+    page.wait_for_url(f"{site}/merchant/")
+    base = "/merchant/logistics/warehouseorder/"
+    addresses = {
+        "home": "/merchant/",
+        "list": base,
+        "work": f"{base}{works[0].pk}/change/",
+        "bulk": f"{base}ship/?ids={works[0].pk},{works[1].pk}",
+        "sheet": f"{base}import/",
+        "print": f"{base}print/?numbers={works[0].number}",
+        "invite": "/merchant/merchants/merchantuser/add/",
+        "warehouse": "/merchant/inventory/warehouse/add/",
+        "sku": "/merchant/inventory/sku/add/",
+        "skus": "/merchant/inventory/sku/",
+        "count": "/merchant/inventory/stock/count/",
+        "endpoint": "/merchant/merchants/webhookendpoint/add/",
+        "order": f"/merchant/orders/order/{order.pk}/change/",
+        "enter": "/merchant/orders/order/enter/",
+        "told": "/merchant/merchants/merchantreceiver/",
+        "tell": "/merchant/merchants/merchantreceiver/add/",
+        "receiver": f"/merchant/merchants/merchantreceiver/{receiver.pk}/change/",
+        "calls": "/merchant/merchants/refusedcall/",
+        "check-call": "/merchant/merchants/refusedcall/check/",
+        "refused": "/merchant/orders/rejectedorder/",
+        "refused-row": f"/merchant/orders/rejectedorder/{RejectedOrder.objects.get().pk}/change/",
+        "returns": "/merchant/orders/returnrequest/",
+        "return": f"/merchant/orders/returnrequest/{returned.pk}/change/",
+        "ask-return": f"/merchant/orders/returnrequest/of/{order.pk}/",
+        "ask-refund": f"/merchant/payments/refundgrant/of/{order.pk}/",
+        "exchange": f"/merchant/orders/returnrequest/of/{order.pk}/exchange/",
+        "keys": "/merchant/merchants/apicredential/",
+        "stock": "/merchant/inventory/stock/",
+        "refunds": "/merchant/payments/refundgrant/",
+        "settlements": "/merchant/payments/settlementrow/",
+        "statements": "/merchant/payments/statement/",
+        "endpoints": "/merchant/merchants/webhookendpoint/",
+        "deliveries": "/merchant/merchants/webhookdelivery/",
+        "colleagues": "/merchant/merchants/merchantuser/",
+    }
+    for name, address in addresses.items():
+        page.goto(f"{site}{address}")
+        look(name)
+    page.goto(f"{site}{addresses['refused-row']}")
+    page.click("form[action$='/correct/'] button")
+    page.wait_for_selector("[name='f-lines.0.sku']")
+    look("correct")
+    page.goto(f"{site}{addresses['exchange']}")
+    page.fill("[name^=units_]", "1")
+    page.click("button[value=look]")
+    page.wait_for_selector("#preview")
+    look("exchange-preview")
+    page.goto(f"{site}{addresses['keys']}")
+    page.click("form[action$='/sandbox/enter/'] button")
+    page.wait_for_selector("form[action$='/sandbox/leave/']")
+    for name, address in {
+        "keys": addresses["keys"],
+        "home": addresses["home"],
+        "order": "/merchant/orders/order/",
+    }.items():
+        page.goto(f"{site}{address}")
+        look(f"sandbox-{name}")
     assert wide == []
 
 
