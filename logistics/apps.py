@@ -21,6 +21,7 @@ class LogisticsConfig(AppConfig):
         import logistics.carriers.adapters.sf.speaker
         import logistics.warehouses.adapters.qimen.speaker  # noqa: F401 - they make their protocols known
         from inventory import serials as of_receipts
+        from inventory.promising import naming
         from logistics import fact_words, forgetting, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking, signed  # noqa: F401 - their kinds of tickets and messages
         from logistics.by_merchant import kinds  # noqa: F401 - its events
@@ -43,6 +44,7 @@ class LogisticsConfig(AppConfig):
 
         holds.register_brake(braking.without_waybill)
         terms.register_carriers(wishing.directory)
+        naming.register_carriers(lambda: [one.code for one in wishing.directory()])
         parcels.register(carried.find)
         unseen.register(revealing.unseen)
         forgetting.register()

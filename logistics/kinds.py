@@ -57,7 +57,7 @@ WAREHOUSE_REFUSED = event(
     "warehouse_refused",
     _tell_refusal,
     ("number", "warehouse"),
-    private=("text",),
+    private=("text", "sourcing"),
     moves="sub_order",
     news={"sub_order.refused": "The warehouse refused it."},
     tone="danger",

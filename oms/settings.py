@@ -421,6 +421,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "count-waybills": {"task": "oms.count_waybills", "schedule": 600.0, "options": {"expires": 500}},
     "learn-demand": {"task": "oms.learn_demand", "schedule": 3600.0, "options": {"expires": 3000}},
     "promise-goods": {"task": "oms.promise_goods", "schedule": 60.0, "options": {"expires": 50}},
+    "tell-half-bundles": {"task": "oms.tell_half_bundles", "schedule": 300.0, "options": {"expires": 250}},
     "learn-deadlines": {"task": "oms.learn_deadlines", "schedule": 12 * 3600.0, "options": {"expires": 3600}},
     "watch-alert-lines": {"task": "oms.watch_alert_lines", "schedule": 60.0, "options": {"expires": 50}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},

@@ -179,7 +179,7 @@ SHIPPED = (
             *_TICKETS,
             *_ORDERS,
             *_GOODS,
-            *_view("inventory", "region", "channelshare", "replenishmentsuggestion", "capacitybucket"),
+            *_view("inventory", "region", "channelshare", "replenishmentsuggestion"),
             *_view("orders", "giftgrant", "reviewdecision", "unmatchedcode", "rejectedorder"),
             *_view("merchants", "merchant", "channel"),
             *_view(
@@ -190,6 +190,7 @@ SHIPPED = (
             *_edit("orders", "cancelreason", "returnreason", "returnrule"),
             *_edit("inventory", "sourcingruleset", "channelshare", "replenishmentpolicy", "servicelevel", "cutoff"),
             *_edit("inventory", "workschedule", "calendarday", "suspension", "lane", "remotearea", "appointmentslot"),
+            *_edit("inventory", "capacitybucket"),
             *_edit("inventory", "carrierservice", "freightrate", "freightsurcharge", "purchaseorder", "transfer"),
             *("inventory.view_skucost", "inventory.add_skucost"),
             *("inventory.add_sku", "inventory.change_sku", "inventory.change_stock", "inventory.adjust_stock"),

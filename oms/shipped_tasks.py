@@ -28,6 +28,7 @@ TASKS.add(
         "count-waybills": _("Count waybills left"),
         "learn-demand": _("Learn demand"),
         "promise-goods": _("Promise goods on order"),
+        "tell-half-bundles": _("Tell of half bundles"),
         "learn-deadlines": _("Learn deadlines"),
         "watch-alert-lines": _("Watch over alert lines"),
         "wake-all-backorders": _("Try all backorders again"),

@@ -25,6 +25,7 @@ from oms.pipeline import PIPELINE, STAGES
 from oms.telling import gathering as news_gathering
 from orders.actors import job
 from orders.asked import forgetting
+from orders.changing import half_bundles
 from orders.fulfilling import waking
 from orders.intake import address_words, rejecting
 from orders.promising import awaiting
@@ -236,6 +237,12 @@ def promise_goods() -> int:
     many something else is said."""
     coming.tell()
     return awaiting.run()
+
+
+@shared_task(name="oms.tell_half_bundles", ignore_result=True)
+def tell_half_bundles() -> int:
+    """Call a person for orders that keep half bundles since a cancellation; returns for how many."""
+    return half_bundles.run()
 
 
 @shared_task(name="oms.learn_deadlines", ignore_result=True)

@@ -40,6 +40,7 @@ name_actors(
         "match": _("Let matched orders go on"),
         "promise": _("Make promises"),
         "promise_goods": _("Promise goods on order"),
+        "tell_half_bundles": _("Tell of half bundles"),
         "review": _("Review"),
         "do_later": _("Do what was not taken back"),
         "split": _("Split into sub-orders"),

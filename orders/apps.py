@@ -15,7 +15,7 @@ class OrdersConfig(AppConfig):
 
     def ready(self) -> None:
         from orders import tickets  # noqa: F401 - says how tickets name orders
-        from orders.changing import bulk, contacting, noting, telling  # noqa: F401 - jobs, messages and tickets of theirs
+        from orders.changing import bulk, contacting, half_bundles, noting, telling  # noqa: F401 - jobs, messages and tickets of theirs
         from orders.stock import demand, demanding, guests  # noqa: F401 - what stock and its places ask of orders
 
         autodiscover_modules("kinds")

@@ -365,6 +365,8 @@ MOVED_AWAY = event(
     "moved_away",
     _("Sub-order %(number)s was taken from warehouse %(warehouse)s: another one is chosen."),
     ("number", "warehouse"),
+    # The decision that brought it there, as `SubOrder.sourcing` had it.
+    private=("sourcing",),
     moves="sub_order",
     tone="warning",
     icon="move_up",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from inventory.models import CapacityBucket, CapacityDemand
 from oms.common.copying import array, text_array
@@ -216,8 +216,13 @@ def left(rooms: Iterable[Room]) -> dict[_Key, int]:
 def full_days(warehouse_ids: Iterable[int], since: date) -> dict[int, frozenset[date]]:
     """The days from `since` on of which all room is taken, by warehouse; those without one are left out."""
     found: dict[int, set[date]] = {}
+    # Where there is no limit any more, what was once taken fills no day; that there is no room at all, staff say.
     rows = CapacityBucket.objects.filter(
-        warehouse__in=list(warehouse_ids), slot=None, day__gte=since, taken__gte=F("capacity")
+        Q(warehouse__daily_capacity__gt=0) | Q(capacity=0),
+        warehouse__in=list(warehouse_ids),
+        slot=None,
+        day__gte=since,
+        taken__gte=F("capacity"),
     )
     for warehouse_id, day in rows.order_by().values_list("warehouse_id", "day"):
         found.setdefault(warehouse_id, set()).add(day)

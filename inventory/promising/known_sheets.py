@@ -1,5 +1,6 @@
 """The tables that can be imported and exported, in the order in which they refer to each other."""
 
+from collections.abc import Iterable
 from datetime import time
 from typing import Any
 
@@ -20,9 +21,10 @@ from inventory.models import (
     Warehouse,
     WorkSchedule,
 )
-from inventory.promising import cells
+from inventory.promising import cells, naming
 from inventory.promising.cells import Column
-from inventory.promising.sheets import Sheet
+from inventory.promising.sheets import RowResult, Sheet
+from oms.common.errors import FieldError
 
 # In a level's column of the hour: as many days as the lane takes, by the hour after it (23:00 where none is said).
 _LANE = "lane"
@@ -59,6 +61,20 @@ def _provinces() -> dict[str, str]:
 
 def _area_column(header: str, attr: str) -> Column:
     return Column(header, attr, _area, lookup=_provinces)
+
+
+_CARRIER = Column("carrier", "carrier", naming.carrier, lookup=naming.carriers)
+
+
+def _apart(rows: Iterable[tuple[RowResult, Any]]) -> None:
+    """Refuse slots with hours that another one of their city has, in the table or in an earlier row."""
+    there = {(one.city, one.starts_at, one.ends_at): one for one in AppointmentSlot.objects.all()}
+    for result, slot in rows:
+        key = (slot.city, slot.starts_at, slot.ends_at)
+        if (other := naming.overlapping(slot, there.values())) and key not in there:
+            result.errors.append(FieldError("start", "overlaps", naming.overlap_words(other)))
+        else:
+            there.setdefault(key, slot)
 
 
 def _row_column(name: str, model: type[Warehouse] | type[ServiceLevel]) -> Column:
@@ -127,7 +143,8 @@ SHEETS = (
         (
             _row_column("warehouse", Warehouse),
             _row_column("level", ServiceLevel),
-            *_plains(Cutoff, "carrier", "cutoff", "is_cutoff_inclusive"),
+            _CARRIER,
+            *_plains(Cutoff, "cutoff", "is_cutoff_inclusive"),
         ),
         ("warehouse", "level", "carrier"),
     ),
@@ -170,7 +187,8 @@ SHEETS = (
         "carrier-services",
         CarrierService,
         (
-            *_plains(CarrierService, "carrier", "service"),
+            _CARRIER,
+            _plain(CarrierService, "service"),
             _plain(CarrierService, "volumetric_divisor", "volumetric_divisor_cm3_per_kg"),
             *_plains(CarrierService, "round_up_kg", "max_kg", "max_side_cm"),
             _plain(CarrierService, "takes_cod", "cod"),
@@ -183,7 +201,8 @@ SHEETS = (
         FreightRate,
         (
             Column("service", "service", cells.choice(ServiceKind.values)),
-            *_plains(FreightRate, "carrier", "zone", "first_kg", "first_fee", "step_kg", "step_fee"),
+            _CARRIER,
+            *_plains(FreightRate, "zone", "first_kg", "first_fee", "step_kg", "step_fee"),
         ),
         ("service", "carrier", "zone"),
     ),
@@ -191,7 +210,7 @@ SHEETS = (
         "slots",
         AppointmentSlot,
         (
-            _plain(AppointmentSlot, "city"),
+            Column("city", "city", naming.city, lookup=naming.cities),
             _plain(AppointmentSlot, "name", "slot"),
             Column("start", "starts_at", cells.minutes, cells.write_minutes),
             Column("end", "ends_at", cells.minutes, cells.write_minutes),
@@ -199,6 +218,7 @@ SHEETS = (
             _plain(AppointmentSlot, "fee"),
         ),
         ("city", "starts_at", "ends_at"),
+        check=_apart,
     ),
 )
 BY_MODEL = {sheet.model: sheet for sheet in SHEETS}

@@ -33,10 +33,10 @@ from inventory.models import (
     Warehouse,
     WorkSchedule,
 )
-from inventory.promising import coverage_pages, tables
+from inventory.promising import coverage_pages, naming, tables
 from inventory.promising.dating import NoArrival, cutoff_of
 from inventory.promising.offering import CALENDAR_DAYS
-from inventory.promising.sheet_pages import SheetAdmin
+from inventory.promising.sheet_pages import RowForm, SheetAdmin
 from inventory.promising.tables import Level, Place, Tables
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.zones import CHINA
@@ -186,10 +186,25 @@ class FreightSurchargeAdmin(SheetAdmin):
     list_display = ("kind", "carrier", "amount", "rate", "above_side_cm", "starts_on", "ends_on")
 
 
+class SlotForm(RowForm):
+    """Hours of a city, of which no other slot has any."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse hours that another active slot of the city has."""
+        given = super().clean() or self.cleaned_data
+        if given.get("is_active") and {"city", "starts_at", "ends_at"} <= given.keys():
+            slot = AppointmentSlot(**{name: given[name] for name in ("city", "starts_at", "ends_at")})
+            others = AppointmentSlot.objects.filter(city=slot.city).exclude(pk=self.instance.pk)
+            if other := naming.overlapping(slot, others):
+                self.add_error("starts_at", naming.overlap_words(other))
+        return given
+
+
 @admin.register(AppointmentSlot)
 class AppointmentSlotAdmin(SheetAdmin):
     """Hours for appointments. One that was taken is switched off rather than deleted."""
 
+    form = SlotForm
     may_delete = False
     keyset = ("city", "starts_at", "ends_at")
     search_fields = ("city",)
@@ -280,19 +295,43 @@ class BucketForm(forms.ModelForm):
             raise forms.ValidationError(_("%(taken)d are taken already.") % {"taken": self.instance.taken})
         return capacity
 
+    def clean_day(self) -> date:
+        """Of a day that is over nothing can be said."""
+        day: date = self.cleaned_data["day"]
+        if day < timezone.localdate(timezone=CHINA):
+            raise forms.ValidationError(_("This day is over."))
+        return day
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a limit of a day where there is none at all: nobody counts what such a warehouse sends."""
+        given = super().clean() or self.cleaned_data
+        warehouse = given.get("warehouse")
+        if (
+            warehouse is not None
+            and given.get("slot") is None
+            and not warehouse.daily_capacity
+            and given.get("capacity")
+        ):
+            text = _("Warehouse %(code)s has no limit a day. Give it a daily capacity on its page first.")
+            self.add_error("capacity", text % {"code": warehouse.code})
+        return given
+
 
 @admin.register(CapacityBucket)
 class CapacityBucketAdmin(KeysetAdmin):
-    """Room of days that somebody took of; staff may change how much there is."""
+    """Room of days that somebody took of, or of which staff said how much there is; they may change it."""
 
     form = BucketForm
-    may_change = True
+    may_add = may_change = True
     change_list_template = "admin/inventory/capacity_list.html"
     fields = ("warehouse", "day", "slot", "capacity", "taken")
-    readonly_fields = ("warehouse", "day", "slot", "taken")
     list_display = ("warehouse", "day", "slot", "capacity", "taken", "left")
     list_select_related = ("warehouse", "slot")
     list_filter = (("warehouse", RelatedDropdownFilter),)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: CapacityBucket | None = None) -> tuple[str, ...]:
+        """Whose room it is never changes."""
+        return ("warehouse", "day", "slot", "taken") if obj else ("taken",)
 
     @display(description=_("left"))
     def left(self, bucket: CapacityBucket) -> int:

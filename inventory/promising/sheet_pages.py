@@ -1,6 +1,7 @@
 """The pages of a promise's table as a file: download it, upload it with a result for every row."""
 
 from collections import Counter
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, ClassVar
 
@@ -11,7 +12,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
-from inventory.promising import calendar_watch
+from inventory.promising import calendar_watch, naming
+from inventory.promising.cells import Misread
 from inventory.promising.known_sheets import BY_MODEL
 from inventory.promising.sheets import Outcome, RowResult, Sheet, export_rows, import_rows, lacks
 from oms.common.desk.lists import KeysetAdmin
@@ -27,8 +29,29 @@ class UploadForm(forms.Form):
     file = forms.FileField()
 
 
+class RowForm(forms.ModelForm):
+    """A row of a table; what it names anew must be known, as in a file."""
+
+    def clean_carrier(self) -> str:
+        """The code of a carrier that there is."""
+        return self._known("carrier", naming.carrier)
+
+    def clean_city(self) -> str:
+        """A city that addresses have."""
+        return self._known("city", naming.city)
+
+    def _known(self, name: str, read: Callable[[str], str]) -> str:
+        value: str = self.cleaned_data[name]
+        try:
+            return read(value) if name in self.changed_data else value
+        except Misread as misread:
+            raise forms.ValidationError(str(misread)) from misread
+
+
 class SheetAdmin(KeysetAdmin):
     """A list that staff edit row by row or as a file. Who may add and change rows may upload them."""
+
+    form = RowForm
 
     may_add = may_change = may_delete = True
     change_list_template = "admin/inventory/sheet_list.html"

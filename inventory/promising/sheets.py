@@ -4,7 +4,7 @@ A row names what it is about by its key; what is there already is changed, what 
 rows that are right are stored though others are wrong.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -40,12 +40,14 @@ class RowResult:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table of the promise as a file: its columns, and the attributes that tell rows apart."""
+    """A table of the promise as a file: its columns, the attributes that tell rows apart, and what `check` finds wrong
+    with rows beside others (it adds to their results)."""
 
     name: str
     model: type[models.Model]
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    check: Callable[[Sequence[tuple[RowResult, Any]]], None] | None = None
 
     @property
     def headers(self) -> list[str]:
@@ -98,7 +100,9 @@ def import_rows(sheet: Sheet, rows: Iterable[tuple[int, Mapping[str, str]]]) -> 
             result.errors.append(FieldError(sheet.headers[0], "named_twice", detail))
             continue
         right.append((result, instance))
-    _store(sheet, right, given)
+    if sheet.check is not None:
+        sheet.check(right)
+    _store(sheet, [(result, instance) for result, instance in right if not result.errors], given)
     return results
 
 

@@ -100,15 +100,32 @@ def _judge(policies: Sequence[ReplenishmentPolicy]) -> int:
         if _is_watched(one) and found[one.warehouse_id, one.sku_id].position <= one.reorder_point
     )
     moves = _Moves()
+    still = []
     for one in policies:
         is_below = one.pk in below
         if is_below and one.below_since is None:
             moves.down.append(one)
         elif one.below_since is not None and not is_below:
             moves.up.append(one.pk)
+        elif is_below:
+            still.append(one)
     end_dips(moves.up)
     _begin_dips(moves.down, [found[one.warehouse_id, one.sku_id] for one in moves.down])
+    more = _acted_on_too_little(still)
+    _suggest(more, [found[one.warehouse_id, one.sku_id] for one in more])
     return len(moves.down)
+
+
+def _acted_on_too_little(policies: Sequence[ReplenishmentPolicy]) -> list[ReplenishmentPolicy]:
+    """Those at their line still though all that was suggested is done: more was sold before somebody decided."""
+    if not policies:
+        return []
+    states: dict[int, set[str]] = {}
+    made = ReplenishmentSuggestion.objects.filter(policy__in=[one.pk for one in policies])
+    since = made.filter(created_at__gte=F("policy__below_since")).order_by()
+    for policy_id, state in since.values_list("policy", "state"):
+        states.setdefault(policy_id, set()).add(state)
+    return [one for one in policies if states.get(one.pk) == {SuggestionState.DONE}]
 
 
 def _kept(policy_ids: Iterable[int]) -> set[int]:
@@ -138,6 +155,13 @@ def _begin_dips(policies: Sequence[ReplenishmentPolicy], found: Sequence[Standin
     if not policies:
         return
     ReplenishmentPolicy.objects.filter(pk__in=[one.pk for one in policies]).update(below_since=Now(), changed_at=Now())
+    _suggest(policies, found)
+
+
+def _suggest(policies: Sequence[ReplenishmentPolicy], found: Sequence[Standing]) -> None:
+    """Tell a person how these stand, and say what to do about it."""
+    if not policies:
+        return
     troubles = [
         Trouble(
             one.pk,

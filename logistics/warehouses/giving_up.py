@@ -113,15 +113,16 @@ def source_anew(homeless: Sequence[Homeless]) -> None:
                 FROM news n JOIN orders_suborder former ON former.id = n.id WHERE s.id = n.id
                 RETURNING s.id, s.order_id, s.number, n.from_state, n.reason, n.warehouse_id,
                     n.why = '' AND former.moving_since IS NOT NULL AS is_moved,
-                    n.why = '' AND n.was_shared AS is_company
+                    n.why = '' AND n.was_shared AS is_company, former.sourcing
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
             SELECT m.order_id, m.id, CASE WHEN m.is_moved THEN '{MOVED_AWAY}' WHEN m.is_company THEN '{COMPANY_STOPPED}'
                     ELSE '{kinds.WAREHOUSE_REFUSED}' END,
                 '{ACTOR.kind}', '{ACTOR.name}', m.from_state, '{SubOrderState.AWAITING_ALLOCATION}',
                 jsonb_build_object('number', m.number, 'warehouse', h.code)
-                    || CASE WHEN m.is_moved OR m.is_company THEN '{{}}'::jsonb
-                            ELSE jsonb_build_object('text', m.reason) END
+                    || CASE WHEN m.is_moved THEN jsonb_build_object('sourcing', m.sourcing)
+                            WHEN m.is_company THEN '{{}}'::jsonb
+                            ELSE jsonb_build_object('text', m.reason, 'sourcing', m.sourcing) END
             FROM moved m JOIN inventory_warehouse h ON h.id = m.warehouse_id ORDER BY m.id
             """,
             {

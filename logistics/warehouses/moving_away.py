@@ -5,7 +5,6 @@ decides, and only then another one is chosen and told (`giving_up.source_anew`):
 """
 
 from collections.abc import Collection
-from datetime import timedelta
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -24,11 +23,10 @@ from orders.fulfilling import moving
 from orders.fulfilling.moving import CannotMove
 from orders.locking import lock_order, lock_sub_orders, mark_changed
 from orders.models import PromiseOutcome, SubOrder, SubOrderState
+from orders.promising.keeping import MISSED_AFTER
 from orders.telling import timeline
 
 NAME = "move_late"
-# What is not accepted so long after its cut-off has missed it.
-PATIENCE = timedelta(minutes=30)
 _LATE = (SubOrderState.ALLOCATED, SubOrderState.RELEASED)
 
 
@@ -47,14 +45,15 @@ def move(sub_order_id: int, *, to: int | None = None, actor: Actor, version: int
         raise CannotMove(blocked)
     if to is not None:
         moving.check_target(part, to)
-    _take_away(part, to, actor)
-    # Where its parts lie is what was looked at: a second press of the same button would take it away once more.
-    mark_changed(order_id)
+    take_away(part, to, actor)
     return SubOrder.objects.get(pk=sub_order_id)
 
 
-def _take_away(part: SubOrder, to: int | None, actor: Actor) -> None:
+def take_away(part: SubOrder, to: int | None, actor: Actor) -> None:
+    """As `move`, of a locked sub-order of a locked order that may be moved."""
     moving.note_wish(part, to)
+    # Where its parts lie is what was looked at: who presses a button of an older page would take it away once more.
+    mark_changed(part.order_id)
     if part.state == SubOrderState.ALLOCATED:
         moving.source_anew(part, actor=actor)
         nudging.nudge("allocate")
@@ -97,7 +96,7 @@ def _missed() -> str:
 
 
 def _due() -> str:
-    return f"p.cutoff_at + make_interval(secs => {clock.scaled(PATIENCE).total_seconds()})"
+    return f"p.cutoff_at + make_interval(secs => {clock.scaled(MISSED_AFTER).total_seconds()})"
 
 
 def backlog() -> str:
@@ -128,7 +127,7 @@ def _move_late(sub_order_ids: list[int], _order_ids: list[int]) -> int:
     for part in SubOrder.objects.select_related("order").filter(pk__in=mine).order_by("pk"):
         better = moving.best_in_time(part)
         if better is not None:
-            _take_away(part, better, actor)
+            take_away(part, better, actor)
             moved += 1
         else:
             # It is not looked at again: its warehouse is one that it avoids now, and nobody would be faster.

@@ -54,7 +54,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     sub_orders = list(order.sub_orders.all())
     open_holds = [hold for hold in holds if hold.released_at is None]
     panels = _panels(order, user)
-    reasons = decisions.of(sub_orders)
+    reasons, former = decisions.of(sub_orders), decisions.former(sub_orders)
     lines = list(order.lines.all())
     actions = offered.own_actions(order, sub_orders) + _from(panels, "actions")
     remarks = in_order(remarks_on(order, holds, sub_orders) + _from(panels, "remarks"))
@@ -74,7 +74,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "match_waits": _match_waits(order, open_holds),
         "released_holds": [words.worded(hold) for hold in holds if hold.released_at is not None],
         "money": money_table(order, lines),
-        "sub_orders": [_describe(part, reasons[part.pk]) for part in sub_orders],
+        "sub_orders": [_describe(part, reasons[part.pk], former.get(part.pk, ())) for part in sub_orders],
         "terms": terms_of(order),
         "panels": panels,
         "actions": offered.grouped(actions, user),
@@ -195,11 +195,12 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
     return sum(amounts, Decimal(0))
 
 
-def _describe(part: SubOrder, decision: decisions.Decision) -> dict[str, Any]:
+def _describe(part: SubOrder, decision: decisions.Decision, former: Sequence[decisions.Former]) -> dict[str, Any]:
     return {
         "row": part,
         "lines": list(part.lines.all()),
         "shortage": shortage_text(part.shortage),
         "candidates": decision.candidates,
         "sentences": decision.sentences,
+        "former": former,
     }

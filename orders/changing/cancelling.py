@@ -28,7 +28,13 @@ from orders.changing import cancellation, charging, reasons, telling
 from orders.changing.reasons import Why
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
-from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE, RECEIPT_DENIED, RULE_HOLDS
+from orders.fulfilling.trouble import (
+    APPOINTMENT_FULL,
+    CANCELLATION_UNANSWERED,
+    NOBODY_ELSE,
+    RECEIPT_DENIED,
+    RULE_HOLDS,
+)
 from orders.locking import lock_order, lock_sub_orders
 from orders.matching import waiting as matching
 from orders.models import (
@@ -254,7 +260,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
     reserving.release(list(lines), actor=actor.name, note=MovementNote.CANCELLED)
     capacity.give_back(sub_order_ids, kind=CapacityDemand.SUB_ORDER)
     waiting.end(sub_order_ids)
-    tickets.close_tickets([NOBODY_ELSE, RULE_HOLDS, RECEIPT_DENIED], sub_order_ids)
+    tickets.close_tickets([NOBODY_ELSE, RULE_HOLDS, RECEIPT_DENIED, APPOINTMENT_FULL], sub_order_ids)
     charging.take_back(sub_order_ids, ChargeCause.CANCELLED, actor=actor)
     timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
 

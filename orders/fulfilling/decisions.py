@@ -1,8 +1,9 @@
 """Why warehouses send what they send, in words: put together from the stored decision when it is shown."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -13,7 +14,7 @@ from inventory.sourcing.asking import Verdict
 from oms.common.money import yuan
 from oms.common.zones import CHINA
 from orders.fulfilling import unasked_ways
-from orders.models import SubOrder
+from orders.models import OrderEvent, SubOrder
 
 _TONES = {
     Verdict.CHOSEN: "success",
@@ -46,26 +47,66 @@ class Decision:
     sentences: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A decision that did not last: which warehouse it was taken from, and when."""
+
+    warehouse: str
+    ended_at: datetime
+    decision: Decision
+
+
+def former(parts: Collection[SubOrder]) -> dict[int, list[Former]]:
+    """The decisions about these sub-orders before the one that counts, by id, the latest first. Nothing is asked where
+    none was ever taken from its warehouse; else two statements."""
+    moved = {part.pk: part for part in parts if part.avoids or part.refused_by}
+    if not moved:
+        return {}
+    events = OrderEvent.objects.filter(
+        order__in={part.order_id for part in moved.values()}, sub_order__in=moved, data__has_key="sourcing"
+    ).order_by("-id")
+    names = _rule_names([event.data["sourcing"] for event in events])
+    found: dict[int, list[Former]] = {}
+    for event in events:
+        decision = _worded(event.data["sourcing"], names, is_sending=True)
+        found.setdefault(event.sub_order_id, []).append(Former(event.data["warehouse"], event.created_at, decision))
+    return found
+
+
 def of(parts: Collection[SubOrder]) -> dict[int, Decision]:
     """The decisions about these sub-orders (with their orders) in words, by id; how parcels would have gone from each
     warehouse is worked out where the rules did not look at it. Few statements, whatever their number."""
-    sets = {one.sourcing["set"] for one in parts if one.sourcing and one.sourcing.get("set")}
-    rules = SourcingRule.objects.filter(rule_set__in=sets).select_related("rule_set") if sets else ()
-    names = {(rule.rule_set_id, rule.position): (rule.rule_set.name, rule.name) for rule in rules}
+    names = _rule_names([one.sourcing for one in parts])
     unasked = unasked_ways.of(parts)
-    return {part.pk: _decision(part, names, unasked.get(part.pk, {})) for part in parts}
+    return {
+        part.pk: _worded(part.sourcing, names, unasked.get(part.pk, {}), is_sending=part.warehouse_id is not None)
+        for part in parts
+    }
 
 
-def _decision(
-    part: SubOrder, names: Mapping[tuple[int, int], tuple[str, str]], unasked: Mapping[str, Sequence[Any]]
+_Names = Mapping[tuple[int, int], tuple[str, str]]
+
+
+def _rule_names(decisions: Iterable[Mapping[str, Any] | None]) -> _Names:
+    """What the rule sets and rules are called that decided, by set and position. One statement at most."""
+    sets = {one["set"] for one in decisions if one and one.get("set")}
+    rules = SourcingRule.objects.filter(rule_set__in=sets).select_related("rule_set") if sets else ()
+    return {(rule.rule_set_id, rule.position): (rule.rule_set.name, rule.name) for rule in rules}
+
+
+def _worded(
+    told: Mapping[str, Any] | None,
+    names: _Names,
+    unasked: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    *,
+    is_sending: bool,
 ) -> Decision:
-    told = part.sourcing
     if not told:
         return Decision()
     ways = told.get("ways", unasked)
     candidates = [
         Candidate(
-            *(code, km, word(verdict, figures, is_sending=part.warehouse_id is not None), tone(verdict)),
+            *(code, km, word(verdict, figures, is_sending=is_sending), tone(verdict)),
             way=way_words(ways.get(code)),
         )
         for code, km, verdict, *figures in told["of"]
@@ -119,7 +160,7 @@ def way_words(way: Sequence[Any] | None) -> str:
     return " · ".join(said)
 
 
-def _sentences(told: Mapping[str, Any], names: Mapping[tuple[int, int], tuple[str, str]]) -> Iterator[str]:
+def _sentences(told: Mapping[str, Any], names: _Names) -> Iterator[str]:
     rule_set = told.get("set", 0)
     for position in told.get("rules", ()):
         if not position:

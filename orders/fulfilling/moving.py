@@ -195,4 +195,5 @@ def source_anew(part: SubOrder, *, actor: Actor) -> None:
         to_state=SubOrderState.AWAITING_ALLOCATION,
         number=part.number,
         warehouse=code,
+        sourcing=part.sourcing,
     )

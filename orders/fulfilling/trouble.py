@@ -37,6 +37,23 @@ RULE_HOLDS = tickets.register_kind(
         ),
     )
 )
+APPOINTMENT_FULL = tickets.register_kind(
+    tickets.TicketKind(
+        "appointment_full",
+        _("No room in the hours that the buyer wants"),
+        "sub_order",
+        team="service",
+        due_within=timedelta(hours=4),
+        reasons={
+            "": _("The buyer wants %(number)s from %(begins)s to %(ends)s, when %(warehouse)s has no room left."),
+        },
+        remedies=_(
+            "Agree on other hours with the buyer and change the appointment of the order, or make room in these on the"
+            " page of capacity. It closes by itself once there is a place for it."
+        ),
+        can_retry=False,
+    )
+)
 CANCELLATION_UNANSWERED = tickets.register_kind(
     tickets.TicketKind(
         "cancellation_unanswered",

@@ -3,9 +3,12 @@ made of. In bulk, and apart from the choice: that holds stock, for which others 
 
 A promise takes room of the warehouse's day on which it leaves, and of the appointment that was wished for; where a day
 is full, it leaves on a later one. What was taken before is given back first.
+
+What the buyer is told counts from the payment, as it was quoted; how it really goes does too, as long as its cut-off
+can still be met. What is sourced anew, or waited for goods or a person, goes with the next cut-off from now on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -21,19 +24,24 @@ from inventory.promising.freight import Measures
 from inventory.promising.offering import Carriage, Parcel
 from inventory.promising.tables import Tables
 from inventory.sourcing import rulebook
+from oms.common import tickets
 from oms.common.copying import array, copy_rows
 from oms.common.money import yuan
 from oms.common.states import listed
+from oms.common.work import clock
 from oms.common.work.claiming import Stage
 from oms.common.zones import CHINA
 from orders import isolating
+from orders.fulfilling.trouble import APPOINTMENT_FULL
 from orders.intake.terms import carriers_in_use
-from orders.models import PromiseOutcome, PromiseSource
+from orders.models import PromiseOutcome, PromiseSource, SubOrder
 from orders.models.sub_order import UNDONE
 from orders.promising.measuring import SIZE
 
 # A parcel that goes with a cut-off should have left so much later; before, nobody looks.
 LEAVES_WITHIN = timedelta(hours=2)
+# What no warehouse accepted so long after its cut-off has missed it.
+MISSED_AFTER = timedelta(minutes=30)
 _DEMAND = CapacityDemand.SUB_ORDER
 NAME = "promise"
 
@@ -63,6 +71,10 @@ class _Facts:
     deliver_from: datetime | None
     deliver_by: datetime | None
     promises_before: int
+    # What it was promised before is for another place than the buyer wants it at now.
+    is_elsewhere_now: bool
+    # By when the buyer was told to have goods that were on order, if they were.
+    told_by: datetime | None
     # Whole cm³ and cm; None where the size of a unit is not known.
     volume_cm3: int | None
     longest_side_cm: int | None
@@ -74,26 +86,52 @@ class _Makers:
     def __init__(self, known: Tables, facts: Sequence[_Facts], expected: Mapping[int, int]) -> None:
         self.known = known
         self.carriers = carriers_in_use()
-        self.expected = expected
-        self.now = timezone.now()
+        self.expected_ids = expected
+        self.now, self.patience = timezone.now(), clock.scaled(MISSED_AFTER)
         warehouses = {one.warehouse_id for one in facts} | set(expected.values())
         self.full: dict[int, frozenset[date]] = capacity.full_days(warehouses, self.now.astimezone(CHINA).date())
 
-    def carriage(self, facts: _Facts, warehouse_id: int) -> Carriage | Reason:
+    def carriage(self, facts: _Facts, warehouse_id: int, since: datetime) -> Carriage | Reason:
         """How it goes from the warehouse: with the earliest of the levels wished for, else with the standard."""
         full_days = self.full.get(warehouse_id, frozenset())
         measures = Measures(facts.weight_g, facts.volume_cm3, facts.longest_side_cm)
         parcel = Parcel(warehouse_id, facts.storage_class, measures, full_days=full_days)
-        return offering.earliest(self.known, parcel, facts.region_code, facts.starts_at, facts.wish, self.carriers)
+        return offering.earliest(self.known, parcel, facts.region_code, since, facts.wish, self.carriers)
 
-    def take_room(self, facts: Sequence[_Facts]) -> dict[int, Carriage | Reason]:
-        """How each sub-order goes, with room taken on the day on which it leaves; by its id."""
-        found: dict[int, Carriage | Reason] = {}
+    def real(self, facts: _Facts) -> tuple[Carriage | Reason, datetime]:
+        """How it goes from the warehouse that was chosen, and from when on that counts: from its payment, or where that
+        cut-off was missed meanwhile, from now."""
+        found = self.carriage(facts, facts.warehouse_id, facts.starts_at)
+        if isinstance(found, Carriage) and found.arrival.cutoff_at + self.patience < self.now:
+            return self.carriage(facts, facts.warehouse_id, self.now), self.now
+        return found, facts.starts_at
+
+    def expected(
+        self, facts: _Facts, real: Carriage | Reason, real_since: datetime
+    ) -> tuple[Carriage | Reason, datetime]:
+        """How the buyer could expect it, and from when on that counts: from its payment, but nobody is promised a
+        moment that is over, nor what a payment meant for another place."""
+        warehouse_id = self.expected_ids[facts.sub_order_id]
+
+        def since(moment: datetime) -> Carriage | Reason:
+            is_real = warehouse_id == facts.warehouse_id and moment == real_since
+            return real if is_real else self.carriage(facts, warehouse_id, moment)
+
+        if facts.is_elsewhere_now:
+            return since(self.now), self.now
+        found = since(facts.starts_at)
+        if isinstance(found, Carriage) and found.arrival.latest_at <= self.now:
+            return since(self.now), self.now
+        return found, facts.starts_at
+
+    def take_room(self, facts: Sequence[_Facts]) -> dict[int, tuple[Carriage | Reason, datetime]]:
+        """How each sub-order goes (see `real`), with room taken on the day on which it leaves; by its id."""
+        found: dict[int, tuple[Carriage | Reason, datetime]] = {}
         waiting = list(facts)
         while waiting:
             places = []
             for one in waiting:
-                real = found[one.sub_order_id] = self.carriage(one, one.warehouse_id)
+                real, _since = found[one.sub_order_id] = self.real(one)
                 if isinstance(real, Carriage):
                     places.append(Place(one.sub_order_id, self._day(one.warehouse_id, real)))
             granted = capacity.take(places, kind=_DEMAND)
@@ -190,9 +228,35 @@ def _keep(known: Tables, expected: Mapping[int, int]) -> None:
     makers = _Makers(known, facts, expected)
     real = makers.take_room(facts)
     without_slot = makers.without_slot(facts)
-    rows = [_row(makers, one, real[one.sub_order_id], without_slot) for one in facts]
+    _tell_full(makers, facts, without_slot)
+    rows = [_row(makers, one, *real[one.sub_order_id], without_slot) for one in facts]
     if rows:
         copy_rows("orders_deliverypromise", tuple(rows[0]), [tuple(row.values()) for row in rows])
+
+
+def _tell_full(makers: _Makers, facts: Sequence[_Facts], without_slot: Collection[int]) -> None:
+    """Call a person where there was no room in the hours that the buyer wants; who got a place needs none any more."""
+    had_one = [one.sub_order_id for one in facts if one.promises_before and one.sub_order_id not in without_slot]
+    tickets.close_tickets([APPOINTMENT_FULL], had_one, closed_by=NAME)
+    if not without_slot:
+        return
+    numbers = dict(SubOrder.objects.filter(pk__in=without_slot).values_list("pk", "number"))
+    troubles = [
+        tickets.Trouble(
+            one.sub_order_id,
+            "",
+            {
+                "number": numbers[one.sub_order_id],
+                "begins": f"{one.deliver_from.astimezone(CHINA):%Y-%m-%d %H:%M}",
+                "ends": f"{one.deliver_by.astimezone(CHINA):%H:%M}",
+                "warehouse": makers.known.places[one.warehouse_id].code,
+            },
+            about_id=one.order_id,
+        )
+        for one in facts
+        if one.sub_order_id in without_slot and one.deliver_from and one.deliver_by
+    ]
+    tickets.open_tickets(APPOINTMENT_FULL, troubles, opened_by=NAME)
 
 
 def _read(sub_order_ids: Sequence[int]) -> list[_Facts]:
@@ -201,11 +265,17 @@ def _read(sub_order_ids: Sequence[int]) -> list[_Facts]:
             f"""
             SELECT s.id, s.order_id, s.warehouse_id, s.storage_class, s.weight_g, o.region_id, o.promise,
                 greatest(coalesce(o.paid_at, o.reviewed_at, o.created_at), s.ship_not_before),
-                t.sign_by, t.delivery_from, t.delivery_until,
-                (SELECT count(*) FROM orders_deliverypromise p WHERE p.order_id = s.order_id AND p.sub_order_id = s.id),
+                t.sign_by, t.delivery_from, t.delivery_until, before.count, before.is_elsewhere_now,
+                (SELECT g.deliver_by FROM orders_goodspromise g WHERE g.sub_order_id = s.id
+                 ORDER BY g.number DESC LIMIT 1),
                 size.volume_cm3, size.longest_side_cm
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS count,
+                    coalesce(bool_or(p.superseded_at IS NULL AND p.region_id <> o.region_id), false) AS is_elsewhere_now
+                FROM orders_deliverypromise p WHERE p.order_id = s.order_id AND p.sub_order_id = s.id
+            ) AS before
             {SIZE}
             WHERE s.id = ANY(%s::bigint[]) AND s.storage_class <> '{StorageClass.VIRTUAL}'
                 AND s.warehouse_id IS NOT NULL AND s.state NOT IN ({listed(UNDONE)}) AND o.region_id IS NOT NULL
@@ -238,12 +308,12 @@ def _supersede(facts: Sequence[_Facts]) -> None:
         )
 
 
-def _row(makers: _Makers, facts: _Facts, real: Carriage | Reason, without_slot: set[int]) -> dict[str, Any]:
+def _row(
+    makers: _Makers, facts: _Facts, real: Carriage | Reason, real_since: datetime, without_slot: set[int]
+) -> dict[str, Any]:
     """The columns of the promise."""
-    expected_id = makers.expected[facts.sub_order_id]
-    is_expected = expected_id == facts.warehouse_id
-    expected = real if is_expected else makers.carriage(facts, expected_id)
-    source, promised_by = _promise(facts, expected if isinstance(expected, Carriage) else real)
+    expected, since = makers.expected(facts, real, real_since)
+    source, promised_by = _promise(facts, expected if isinstance(expected, Carriage) else real, makers.now)
     reasons = list(real.arrival.reasons) if isinstance(real, Carriage) else [real]
     if facts.sub_order_id in without_slot:
         reasons.append(Reason("slot_full", {}))
@@ -252,10 +322,10 @@ def _row(makers: _Makers, facts: _Facts, real: Carriage | Reason, without_slot: 
         "sub_order_id": facts.sub_order_id,
         "number": facts.promises_before + 1,
         "source": source,
-        "starts_at": facts.starts_at,
+        "starts_at": since,
         "region_id": facts.region_code,
         "warehouse_id": facts.warehouse_id,
-        "expected_warehouse_id": expected_id,
+        "expected_warehouse_id": makers.expected_ids[facts.sub_order_id],
         "promised_by": promised_by,
         "tables_version": makers.known.version,
         "reasons": {"of": [reason.as_json() for reason in reasons]},
@@ -291,12 +361,15 @@ def _first_look(real: Carriage | Reason, promised_by: datetime | None, now: date
     return min(real.arrival.cutoff_at + LEAVES_WITHIN, promised_by)
 
 
-def _promise(facts: _Facts, expected: Carriage | Reason) -> tuple[PromiseSource, datetime | None]:
-    """Whose word counts, and what it says: a platform's deadline before a wish, a wish before what we worked out."""
+def _promise(facts: _Facts, expected: Carriage | Reason, now: datetime) -> tuple[PromiseSource, datetime | None]:
+    """Whose word counts, and what it says: a platform's deadline before a wish, a wish before what we worked out; of
+    goods that were on order, what the buyer was told while waiting for them."""
     if facts.sign_by is not None:
         return PromiseSource.PLATFORM, facts.sign_by
     if facts.deliver_by is not None:
         return PromiseSource.APPOINTMENT, facts.deliver_by
+    if facts.told_by is not None and facts.told_by > now and not facts.promises_before:
+        return PromiseSource.OURS, facts.told_by
     return PromiseSource.OURS, expected.arrival.latest_at if isinstance(expected, Carriage) else None
 
 

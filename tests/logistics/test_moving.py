@@ -7,7 +7,8 @@ from inventory.models import StockMovement
 from logistics.models import WarehouseOrder
 from logistics.warehouses import events, moving_away, releasing, sending
 from oms.common.errors import ChangedMeanwhile
-from orders.fulfilling import allocating, moving
+from orders import kinds
+from orders.fulfilling import allocating, decisions, moving
 from orders.fulfilling.moving import CannotMove
 from orders.models import OrderEvent, SubOrder
 from tests import factories, steps
@@ -226,3 +227,43 @@ def test_the_same_button_pressed_twice_moves_it_once(shop, far, third):
     with pytest.raises(ChangedMeanwhile):
         moving_away.move(part.pk, actor=steps.STAFF, version=seen)
     assert steps.fresh(part).warehouse == there
+
+
+def test_every_decision_is_kept_with_why_and_shown_beside_the_one_that_counts(client, shop, far, third):
+    order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
+    part = SubOrder.objects.get(order=order)
+    first = part.sourcing
+    moving_away.move(part.pk, to=far.pk, actor=steps.STAFF)
+    factories.run(allocating.run, releasing.run, sending.run)
+    second = steps.fresh(part).sourcing
+    steps.warehouse_says(part, "refused", text="no room")
+    SubOrder.objects.filter(pk=part.pk).update(needs_person_since=None)
+    factories.run(allocating.run)
+    part = steps.fresh(part)
+    assert part.warehouse == third
+
+    found = decisions.former([part])[part.pk]
+
+    assert [one.warehouse for one in found] == ["FAR", shop.warehouse.code]
+    told = OrderEvent.objects.filter(sub_order=part, kind__in=("moved_away", "warehouse_refused")).order_by("id")
+    assert [event.data["sourcing"] for event in told] == [first, second]
+    (chosen,) = [one for one in found[1].decision.candidates if one.tone == "success"]
+    assert chosen.code == shop.warehouse.code
+    assert found[0].decision.sentences == ("仓库由人工指定。",)
+    client.force_login(factories.UserFactory(is_superuser=True))
+    page = client.get(reverse("admin:orders_order_change", args=[order.pk])).content.decode()
+    assert "此前的选仓依据：FAR" in page or "Sourcing before: FAR, until" in page
+    # How we choose is no merchant's business.
+    assert all("sourcing" not in kinds.known()[event.kind].public for event in told)
+
+
+def test_a_page_from_before_its_cut_off_was_missed_moves_nothing(shop, far, third):
+    order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
+    part, seen = SubOrder.objects.get(order=order), steps.fresh(order).version
+
+    moving_away.take_away(part, far.pk, steps.STAFF)
+    factories.run(allocating.run)
+
+    with pytest.raises(ChangedMeanwhile):
+        moving_away.move(part.pk, to=third.pk, actor=steps.STAFF, version=seen)
+    assert steps.fresh(part).warehouse == far

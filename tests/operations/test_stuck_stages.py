@@ -246,7 +246,7 @@ def leave_what_missed_its_cutoff(shop: factories.Shop) -> None:
     factories.activate_rules({"on_partial": "allocate", "on_none": "backorder"}, moves_after_cutoff=True)
     factories.allocated_order(shop.sku, merchant=shop.merchant)
     DeliveryPromise.objects.update(promised_by=timezone.now() + timedelta(days=30))
-    age("orders_deliverypromise", "cutoff_at", 301 + clock.scaled(moving_away.PATIENCE).total_seconds())
+    age("orders_deliverypromise", "cutoff_at", 301 + clock.scaled(moving_away.MISSED_AFTER).total_seconds())
 
 
 def leave_a_code_to_put_back(shop: factories.Shop) -> None:

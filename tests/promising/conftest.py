@@ -18,7 +18,15 @@ def load_sample() -> dict[str, list[RowResult]]:
         rows = list(csv.DictReader(file))
     provinces: set[str] = set()
     for row in rows:
-        if row["province"] not in provinces or row["code"] in ("110101", "110105", "220104", "310101", "540121"):
+        if row["province"] not in provinces or row["code"] in (
+            "110101",
+            "110105",
+            "220104",
+            "310101",
+            "440301",
+            "440303",
+            "540121",
+        ):
             provinces.add(row["province"])
             names = ("code", "province", "city", "district", "precision")
             where = {"longitude": float(row["longitude"]), "latitude": float(row["latitude"])}

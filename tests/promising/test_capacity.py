@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from inventory.models import AppointmentSlot, CapacityBucket, CapacityDemand, CapacityTake, Warehouse
 from inventory.promising import capacity
 from inventory.promising.capacity import Place, Room
+from oms.common.zones import CHINA
 from tests import factories, steps
 
 DAY = date(2026, 11, 27)
@@ -59,6 +61,39 @@ def test_taking_again_takes_nothing_and_another_day_needs_the_first_given_back()
     assert capacity.give_back([1], kind=SUB_ORDER) == 0
     assert _take(second, 1) == {1}
     assert sorted(CapacityBucket.objects.values_list("day", "taken")) == [(DAY, 0), (date(2026, 11, 28), 1)]
+    assert steps.broken_invariants() == []
+
+
+@pytest.mark.django_db
+def test_days_follow_the_room_that_warehouse_and_slot_have_but_for_what_staff_said_of_one():
+    warehouse = factories.WarehouseFactory(daily_capacity=5)
+    today = timezone.localdate(timezone=CHINA)
+    days = [today + timedelta(days=number) for number in (-1, 0, 1, 2)]
+    for number, day in enumerate(days):
+        assert _take(_day(warehouse, 5, day), *range(10 * number, 10 * number + 3)) == set(
+            range(10 * number, 10 * number + 3)
+        )
+    CapacityBucket.objects.filter(day=days[3]).update(capacity=4)
+    slot = AppointmentSlot.objects.create(name="x", starts_at=0, ends_at=60, capacity=5)
+    _take(Room(warehouse.pk, today, 5, slot.pk), 99)
+
+    Warehouse.objects.update(daily_capacity=9)
+    AppointmentSlot.objects.update(capacity=1)
+    rooms = dict(CapacityBucket.objects.filter(slot=None).values_list("day", "capacity"))
+    assert [rooms[day] for day in days] == [5, 9, 9, 4]
+    assert CapacityBucket.objects.get(slot=slot).capacity == 1
+    # Never less than what is taken, and from there more again.
+    Warehouse.objects.update(daily_capacity=2)
+    assert CapacityBucket.objects.get(day=days[1], slot=None).left == 0
+    assert today in capacity.full_days([warehouse.pk], today)[warehouse.pk]
+    Warehouse.objects.update(daily_capacity=4)
+    assert CapacityBucket.objects.get(day=days[1], slot=None).left == 1
+    # Without a limit no day is full, but where staff said that nothing goes.
+    Warehouse.objects.update(daily_capacity=3)
+    Warehouse.objects.update(daily_capacity=0)
+    assert capacity.full_days([warehouse.pk], today) == {}
+    CapacityBucket.objects.create(warehouse=warehouse, day=today + timedelta(days=7), capacity=0)
+    assert capacity.full_days([warehouse.pk], today) == {warehouse.pk: {today + timedelta(days=7)}}
     assert steps.broken_invariants() == []
 
 

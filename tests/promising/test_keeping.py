@@ -7,7 +7,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from inventory import receiving
 from inventory.models import AppointmentSlot, CapacityBucket, CarrierService, Region, Warehouse
+from logistics.warehouses import moving_away
 from logistics.watching import promises
 from logistics.watching.promises import Watched, judge
 from oms.common.models import Ticket
@@ -15,8 +17,8 @@ from oms.common.money import to_fen
 from oms.common.zones import CHINA
 from orders.actors import Actor
 from orders.changing import cancelling, readdressing
-from orders.fulfilling import allocating, decisions, moving, rehearsing
-from orders.models import ActorKind, DeliveryPromise, OrderTerms, PromiseToMake, SubOrder
+from orders.fulfilling import allocating, decisions, moving, rehearsing, waking
+from orders.models import ActorKind, DeliveryPromise, GoodsPromise, Order, OrderTerms, PromiseToMake, SubOrder
 from orders.promising import keeping
 from tests import factories, steps
 
@@ -208,6 +210,81 @@ def test_another_address_makes_another_promise_and_nobody_waits_for_the_first(pr
 
 
 @pytest.mark.django_db
+def test_what_is_sourced_anew_leaves_with_a_cut_off_that_comes_and_the_promise_stays(promised, shop):
+    far = factories.WarehouseFactory(merchant=shop.merchant, code="FAR", longitude=117.0)
+    factories.StockFactory(sku=shop.sku, warehouse=far)
+    CarrierService.objects.filter(works_on_holiday=False).delete()  # whatever day it is
+    now = timezone.now()
+    Order.objects.filter(pk=promised.order_id).update(reviewed_at=now - timedelta(days=1))
+
+    moving_away.move(promised.sub_order_id, to=far.pk, actor=STAFF)
+    factories.run(allocating.run, keeping.run)
+
+    second = DeliveryPromise.objects.get(number=2)
+    assert (second.warehouse, second.expected_warehouse) == (far, shop.warehouse)
+    assert second.cutoff_at > now - keeping.MISSED_AFTER
+    assert second.planned_by > second.cutoff_at
+    # Counted from the payment, as the buyer was told.
+    assert second.promised_by > now
+    assert second.starts_at == now - timedelta(days=1)
+    # Later than promised, which is said at once.
+    assert second.planned_by > second.promised_by
+    factories.run(promises.run)
+    assert DeliveryPromise.objects.get(number=2).risk == "plan_later"
+    assert not CapacityBucket.objects.filter(day__lt=now.astimezone(CHINA).date(), taken__gt=0).exists()
+    assert steps.broken_invariants() == []
+
+
+@pytest.mark.django_db
+def test_another_address_days_later_is_promised_from_then_on(promised, shop):
+    order, now = promised.order, timezone.now()
+    Order.objects.filter(pk=order.pk).update(reviewed_at=now - timedelta(days=30))
+
+    new = readdressing.Recipient(region_code="540121", address="某路1号")
+    readdressing.change_recipient(order.pk, new, actor=STAFF, version=steps.fresh(order).version)
+    factories.run(allocating.run, keeping.run)
+
+    second = DeliveryPromise.objects.get(number=2)
+    assert (second.outcome, second.promised_by == second.planned_by) == ("open", True)
+    assert second.promised_by > now
+    assert second.starts_at >= now
+
+
+@pytest.mark.django_db
+def test_who_waited_for_goods_is_promised_no_day_that_is_over(sample, shop):
+    rare = factories.SkuFactory(merchant=shop.merchant)
+    factories.StockFactory(sku=rare, warehouse=shop.warehouse, on_hand=0)
+    order = factories.allocated_order((rare, 1, "10.00"), merchant=shop.merchant)
+    part, now = SubOrder.objects.get(order=order), timezone.now()
+    assert (part.state, DeliveryPromise.objects.exists()) == ("backordered", False)
+    Order.objects.filter(pk=order.pk).update(reviewed_at=now - timedelta(days=20))
+
+    receiving.receive(shop.warehouse.pk, rare.pk, 5, actor="gate")
+    factories.run(waking.run, allocating.run, keeping.run)
+
+    promise = DeliveryPromise.objects.get()
+    assert (promise.outcome, promise.promised_by == promise.planned_by) == ("open", True)
+    assert promise.promised_by > now
+
+
+@pytest.mark.django_db
+def test_who_was_told_a_day_while_waiting_is_promised_that_one(sample, shop):
+    rare = factories.SkuFactory(merchant=shop.merchant)
+    factories.StockFactory(sku=rare, warehouse=shop.warehouse, on_hand=0)
+    order = factories.allocated_order((rare, 1, "10.00"), merchant=shop.merchant)
+    told = timezone.now() + timedelta(days=9)
+    said = {"number": 1, "expected_on": told.date(), "warehouse": shop.warehouse, "deliver_by": told}
+    GoodsPromise.objects.create(sub_order=order.sub_orders.get(), **said)
+
+    receiving.receive(shop.warehouse.pk, rare.pk, 5, actor="gate")
+    factories.run(waking.run, allocating.run, keeping.run)
+
+    promise = DeliveryPromise.objects.get()
+    assert (promise.source, promise.promised_by) == ("ours", told)
+    assert promise.planned_by < told
+
+
+@pytest.mark.django_db
 def test_a_full_day_lets_the_next_order_leave_a_day_later_until_one_is_cancelled(sample, shop):
     CarrierService.objects.filter(works_on_holiday=False).delete()  # whatever day it is
     Warehouse.objects.update(daily_capacity=1)
@@ -252,6 +329,16 @@ def test_the_hours_that_are_wished_for_are_an_appointment_as_long_as_there_is_ro
     assert "slot_full" not in [reason["code"] for reason in first.reasons["of"]]
     assert second.reasons["of"][-1] == {"code": "slot_full"}
     assert CapacityBucket.objects.get(slot__isnull=False).taken == 1
+    # A person is called, until there is a place after all or nobody wants it any more.
+    ticket = Ticket.objects.get(kind="appointment_full")
+    assert (ticket.subject_id, ticket.state) == (second.sub_order_id, "open")
+    assert ticket.values["begins"] == f"{day} 09:00"
+    cancelling.cancel_order(first.order_id, reason="x", actor=STAFF)
+    keeping.ask([keeping.Allocated(second.sub_order_id, second.order_id, second.warehouse_id)])
+    factories.run(keeping.run)
+    assert Ticket.objects.get(kind="appointment_full").state == "closed"
+    assert CapacityBucket.objects.get(slot__isnull=False).taken == 1
+    assert steps.broken_invariants() == []
 
 
 def test_a_move_and_a_rehearsal_reckon_with_the_same_freight_as_the_promise(sample, shop):

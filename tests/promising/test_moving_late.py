@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from logistics.warehouses import moving_away
 from orders.fulfilling import allocating
-from orders.models import DeliveryPromise, SubOrder
+from orders.models import DeliveryPromise, Order, SubOrder
 from orders.promising import keeping
 from tests import factories, steps
 
@@ -52,6 +52,28 @@ def test_it_goes_to_another_one_that_keeps_the_promise_once(late):
     assert DeliveryPromise.objects.filter(sub_order=part).count() == 2
     assert moving_away.run(100) == 0
     assert steps.broken_invariants() == []
+
+
+def test_the_warehouse_that_it_came_to_has_until_its_own_next_cut_off(sample, shop):
+    for number in range(2):
+        other = factories.WarehouseFactory(merchant=shop.merchant, code=f"W{number}", longitude=117.0 + number)
+        factories.StockFactory(sku=shop.sku, warehouse=other)
+    factories.activate_rules(LAST, moves_after_cutoff=True)
+    now = timezone.now()
+    order = factories.split_order(
+        shop.sku, merchant=shop.merchant, sign_by=(now + timedelta(days=30)).isoformat(timespec="seconds")
+    )
+    Order.objects.filter(pk=order.pk).update(reviewed_at=now - timedelta(days=2))
+    factories.run(allocating.run, keeping.run)
+    DeliveryPromise.objects.update(cutoff_at=now - timedelta(hours=2))
+    assert moving_away.run(100) == 1
+    factories.run(allocating.run, keeping.run)
+    part = SubOrder.objects.get(order=order)
+    there = part.warehouse
+
+    assert moving_away.run(100) == 0
+    factories.run(allocating.run, keeping.run)
+    assert (steps.fresh(part).warehouse, there == shop.warehouse) == (there, False)
 
 
 def test_where_nobody_would_be_in_time_or_no_rule_says_so_it_stays(late):

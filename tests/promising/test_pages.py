@@ -9,8 +9,20 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory.models import CalendarDay, CapacityBucket, FreightRate, Lane, Region, ServiceLevel
-from inventory.promising import calendar_watch, tables
+from inventory.models import (
+    CalendarDay,
+    CapacityBucket,
+    CapacityDemand,
+    FreightRate,
+    Lane,
+    Region,
+    ServiceLevel,
+    Warehouse,
+)
+from inventory.promising import calendar_watch, capacity, tables
+from inventory.promising.capacity import Place, Room
+from logistics.models import Carrier
+from oms import shipped_roles
 from oms.common.models import Ticket
 from orders.models import DeliveryPromise
 from orders.promising.rates import Rate, RateBy, rates
@@ -86,6 +98,41 @@ def test_a_days_room_is_never_set_below_what_is_taken(world, boss):  # noqa: F81
     assert "1 are taken already." in boss.post(url, {"capacity": 0}).content.decode()
     boss.post(url, {"capacity": 1})
     assert CapacityBucket.objects.get().left == 0
+
+
+def test_staff_say_a_days_room_before_anybody_took_of_it(world, boss, shop):  # noqa: F811
+    url, day = reverse("admin:inventory_capacitybucket_add"), timezone.localdate() + timedelta(days=2)
+    said = {"warehouse": shop.warehouse.pk, "day": day.isoformat(), "capacity": 3}
+    Warehouse.objects.update(daily_capacity=0)
+    assert "has no limit a day" in boss.post(url, said).content.decode()
+    Warehouse.objects.update(daily_capacity=10)
+    past = {**said, "day": (timezone.localdate() - timedelta(days=1)).isoformat()}
+    assert "This day is over." in boss.post(url, past).content.decode()
+    assert boss.post(url, said).status_code == 302
+    assert boss.post(url, said).status_code == 200, "it is said already"
+
+    room = Room(shop.warehouse.pk, day, 10)
+    granted = capacity.take([Place(key, room) for key in range(5)], kind=CapacityDemand.SUB_ORDER)
+    assert granted == {0, 1, 2}
+    bucket = CapacityBucket.objects.get(day=day)
+    assert (
+        boss.post(reverse("admin:inventory_capacitybucket_change", args=[bucket.pk]), {"capacity": 4}).status_code
+        == 302
+    )
+    assert CapacityBucket.objects.get(day=day).left == 1
+    (operations,) = [role for role in shipped_roles.SHIPPED if role.code == "operations"]
+    assert "inventory.add_capacitybucket" in operations.rights
+
+
+def test_a_typed_row_names_a_carrier_and_hours_that_there_can_be(world, boss, shop):  # noqa: F811
+    Carrier.objects.create(code="SF", name="顺丰速运", priority=1)
+    url = reverse("admin:inventory_suspension_add")
+    days = {"starts_on": "2026-11-26", "ends_on": "2026-11-27"}
+    assert "There is no “FS”." in boss.post(url, {**days, "carrier": "FS"}).content.decode()
+    assert boss.post(url, {**days, "carrier": "SF"}).status_code == 302
+    slot = {"city": "*", "name": "x", "starts_at": 600, "ends_at": 700, "capacity": 5, "fee": 0, "is_active": "on"}
+    page = boss.post(reverse("admin:inventory_appointmentslot_add"), slot).content.decode()
+    assert "These hours overlap 09:00–15:00 of the same city." in page
 
 
 def test_hit_rates_tell_what_was_kept_of_all_that_was_due_and_why_not(world, boss, shop):  # noqa: F811

@@ -4,10 +4,20 @@ from datetime import date, time
 
 import pytest
 
-from inventory.models import CalendarDay, Cutoff, Lane, PromiseTables, RemoteArea, ServiceLevel
+from inventory.models import (
+    AppointmentSlot,
+    CalendarDay,
+    Cutoff,
+    FreightRate,
+    Lane,
+    PromiseTables,
+    RemoteArea,
+    ServiceLevel,
+)
 from inventory.promising import tables
 from inventory.promising.known_sheets import BY_MODEL
 from inventory.promising.sheets import Outcome, export_rows, import_rows
+from logistics.models import Carrier
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -144,3 +154,40 @@ def test_columns_that_a_file_lacks_stay_as_they_are(sample):
     after = Lane.objects.get(origin="11", destination="31")
     assert after.road_km == 1500
     assert (after.zone, after.economy_days_p95) == (before.zone, before.economy_days_p95)
+
+
+def test_carriers_and_cities_that_nobody_knows_are_refused_by_row(db):
+    factories.RegionFactory()
+    assert [row.outcome for row in _import(Cutoff)] == []
+    rate = {"service": "premium", "zone": "1", "first_kg": "1", "first_fee": "12", "step_kg": "1", "step_fee": "2"}
+    (early,) = _import(FreightRate, {**rate, "carrier": "NEW"})
+    assert early.outcome == Outcome.ADDED, "as long as no carrier is known at all"
+    Carrier.objects.create(code="SF", name="顺丰速运", priority=1)
+
+    results = _import(FreightRate, {**rate, "carrier": "SF"}, {**rate, "carrier": "FS"}, {**rate, "carrier": ""})
+    assert [row.outcome for row in results] == [Outcome.ADDED, Outcome.REFUSED, Outcome.ADDED]
+    assert results[1].errors[0].attr == "carrier"
+    assert "FS" in results[1].errors[0].detail
+    assert "SF" in results[1].errors[0].detail
+    slot = {"slot": "上午", "start": "9:00", "end": "15:00", "capacity_per_warehouse": "5", "fee": ""}
+    results = _import(AppointmentSlot, {**slot, "city": "北京市"}, {**slot, "city": "北京"}, {**slot, "city": "*"})
+    assert [_codes(row) for row in results] == [[], [("city", "invalid")], []]
+
+
+def test_slots_of_a_city_have_no_hours_in_common(db):
+    def slot(start, end, city="*"):
+        return {"city": city, "slot": "x", "start": start, "end": end, "capacity_per_warehouse": "5", "fee": "0"}
+
+    first = _import(AppointmentSlot, slot("9:00", "15:00"), slot("15:00", "19:00"), slot("14:00", "16:00"))
+    assert [row.outcome for row in first] == [Outcome.ADDED, Outcome.ADDED, Outcome.REFUSED]
+    assert _codes(first[2]) == [("start", "overlaps")]
+    assert "09:00–15:00" in first[2].errors[0].detail
+    again = _import(AppointmentSlot, {**slot("9:00", "15:00"), "capacity_per_warehouse": "7"}, slot("18:59", "22:00"))
+    assert [row.outcome for row in again] == [Outcome.CHANGED, Outcome.REFUSED]
+    AppointmentSlot.objects.filter(starts_at=900).update(is_active=False)
+    assert [row.outcome for row in _import(AppointmentSlot, slot("18:59", "22:00"))] == [Outcome.ADDED]
+    assert list(AppointmentSlot.objects.order_by("starts_at").values_list("starts_at", "capacity")) == [
+        (540, 7),
+        (900, 5),
+        (1139, 5),
+    ]

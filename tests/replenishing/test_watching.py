@@ -74,6 +74,25 @@ def test_what_is_on_order_counts_so_the_same_is_not_ordered_every_night(shop):
     assert steps.broken_invariants() == []
 
 
+def test_what_was_sold_before_somebody_decided_is_suggested_too_until_somebody_rejects_it(shop):
+    low = policy(shop)
+    watch()
+    factories.allocated_order((shop.sku, 140, "1.00"), merchant=shop.merchant)
+    assert (watch(), suggested()) == (0, [("buy", "", 100, "open")]), "one is open already"
+    deciding.approve([ReplenishmentSuggestion.objects.get().pk], actor="lin")
+
+    # 100 are there, 100 on order and 140 wanted.
+    assert [watch(), watch()] == [0, 0]
+
+    assert suggested() == [("buy", "", 100, "done"), ("buy", "", 140, "open")]
+    assert open_tickets() == [low.pk]
+    assert Ticket.objects.get(kind="stock_low").values["position"] == 60
+    last = ReplenishmentSuggestion.objects.get(state="open")
+    deciding.reject([last.pk], reason="no money", actor="lin")
+    assert (watch(), len(suggested())) == (0, 2)
+    assert steps.broken_invariants() == []
+
+
 def test_what_is_promised_and_what_is_waited_for_lowers_the_position(shop):
     policy(shop, reorder_point=60, order_up_to=160)
     assert watch() == 0
