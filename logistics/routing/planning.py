@@ -25,6 +25,12 @@ def today() -> date:
     return timezone.now().astimezone(CHINA).date()
 
 
+def check_day(day: date) -> None:
+    """Raises CannotPlan for a day that is over."""
+    if day < today():
+        raise CannotPlan(_("That day is over."), attr="day")
+
+
 def make(station_id: int, day: date, *, by: str, planner: Planner | None = None) -> RoutePlan:
     """A draft of the day, in place of the one that there is: what is locked or out stays, the rest is planned anew.
 
@@ -33,8 +39,7 @@ def make(station_id: int, day: date, *, by: str, planner: Planner | None = None)
     one was made.
     """
     now = timezone.now()
-    if day < now.astimezone(CHINA).date():
-        raise CannotPlan(_("That day is over."), attr="day")
+    check_day(day)
     station = Station.objects.get(pk=station_id)
     known = reading.read(station, day, now)
     _check_what_is_left(known, now)

@@ -254,7 +254,9 @@ def test_pick_lists_are_in_the_order_of_bins_and_name_the_boxes_of_the_trolley(s
 
     (text,) = pages(printed(client_of("print_lists", username="qian"), "pick_list", Wave.objects.get().number))
 
-    assert text.index("[A-01-1]") < text.index("[B-02-3]")
+    # The bin stands first in each row, under a head of its own.
+    assert "BinSKUArticleBarcodeUnits" in text
+    assert text.index(f"A-01-1{shop.sku.code}") < text.index(f"B-02-3{shop.other_sku.code}")
     assert "Boxes:1×22×1" in text
     assert "2warehouseorders" in text
 
