@@ -1,19 +1,22 @@
 """The staff's pages on what warehouse systems were told: goods, and what is to come or to go beside orders."""
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action
 
 from logistics import retrying
 from logistics.models import StockOrder, StockOrderState, WarehouseItem
 from logistics.tickets import RETRY
+from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
+from oms.common.errors import OmsError
 
 
 @admin.register(WarehouseItem)
@@ -26,8 +29,13 @@ class WarehouseItemAdmin(RowColumns, KeysetAdmin):
     list_filter = (("connection", RelatedDropdownFilter),)
 
 
+def _send_again(request: HttpRequest, key: int, _data: dict[str, Any]) -> str:
+    retrying.retry_stock_order(key, staff_actor_name(request))
+    return gettext("It is tried again.")
+
+
 @admin.register(StockOrder)
-class StockOrderAdmin(RowColumns, KeysetAdmin):
+class StockOrderAdmin(RowColumns, RowActions):
     """What warehouse systems were told to expect or to send beside orders. Their news and the documents move it."""
 
     search_fields = ("number", "purchase_order__number", "transfer__reference", "return_request__number")
@@ -43,6 +51,12 @@ class StockOrderAdmin(RowColumns, KeysetAdmin):
         NeedsPersonFilter,
     )
     actions: ClassVar[Any] = ("send_again",)
+    row_actions = (RowAction("retry", RETRY, _("Try again"), _send_again, tone="primary", icon="replay"),)
+
+    def fitting_actions(self, row: StockOrder) -> list[str]:
+        """What was refused, or needs a person, may be sent once more."""
+        is_stuck = row.state == StockOrderState.REFUSED or row.needs_person_since is not None
+        return ["retry"] if is_stuck else []
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """That of warehouse orders."""
@@ -53,7 +67,11 @@ class StockOrderAdmin(RowColumns, KeysetAdmin):
         """With a full number of attempts."""
         waiting = queryset.filter(needs_person_since__isnull=False) | queryset.filter(state=StockOrderState.REFUSED)
         rows = list(waiting.order_by("pk").values_list("pk", flat=True))
+        count = 0
         for row_id in rows:
-            retrying.retry_stock_order(row_id, staff_actor_name(request))
-        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", len(rows))
-        messages.success(request, text % {"count": len(rows)})
+            # Somebody else may have done so meanwhile.
+            with suppress(OmsError):
+                retrying.retry_stock_order(row_id, staff_actor_name(request))
+                count += 1
+        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", count)
+        messages.success(request, text % {"count": count})
