@@ -234,6 +234,8 @@ def test_a_wave_is_dissolved_before_it_is_picked_and_never_after(shop, clerk):
     work = on_the_floor(shop, (shop.sku, 1, "10.00"))
     gather()
     first = Wave.objects.get()
+    boss = client_of("view_wave", username="sun")
+    assert "0 / 1" in boss.get(reverse("admin:logistics_wave_change", args=[first.pk])).content.decode()
     clerk.post(reverse("admin:logistics_wave_dissolve", args=[first.pk]))
     assert (task_of(work).wave, Wave.objects.get().over_at is not None) == (None, True)
 

@@ -1,6 +1,7 @@
 """What we ask of warehouses on the 奇门 form, over real HTTP."""
 
 import pytest
+from django.utils import timezone
 
 from inventory.models import SkuBarcode
 from logistics.models import WarehouseItem, WarehouseOrder
@@ -13,6 +14,7 @@ from oms.simulators.wsgi import Request, Response
 from orders.changing import cancelling
 from orders.models import Order, OrderLink
 from tests import factories, steps
+from tests.admin.conftest import client_of
 from tests.qimen import world
 from tests.qimen.world import Place
 
@@ -115,6 +117,17 @@ def test_an_order_whose_goods_are_refused_waits_with_the_reason_and_goes_when_th
     assert link.failures == 0
 
     place.peer.refused_items.clear()
+    # Its stage gave it up meanwhile: a person presses the button on its page.
+    page = f"/admin/logistics/warehouseorder/{work.pk}/"
+    boss = client_of("view_warehouseorder", "retry_warehouseorder")
+    assert f"{page}retry/" not in boss.get(f"{page}change/").content.decode()
+    WarehouseOrder.objects.filter(pk=work.pk).update(needs_person_since=timezone.now(), ready_at=None)
+    shown = boss.get(f"{page}change/").content.decode()
+    assert f"{page}retry/" in shown
+    assert "条码无效" in shown
+    assert client_of("view_warehouseorder").post(f"{page}retry/").status_code == 403
+    boss.post(f"{page}retry/")
+    boss.post(f"{page}retry/")
     steps.once(sending.run)
     assert (steps.work_of(waiting).state, WarehouseItem.objects.get(sku=shop.other_sku).refusal) == ("sent", "")
 
