@@ -1,5 +1,6 @@
 """The staff's pages on what warehouse systems were told: goods, and what is to come or to go beside orders."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import action
+from unfold.decorators import action, display
 
 from logistics import retrying
 from logistics.models import StockOrder, StockOrderState, WarehouseItem
@@ -50,6 +51,7 @@ class StockOrderAdmin(RowColumns, RowActions):
         ("warehouse", RelatedDropdownFilter),
         NeedsPersonFilter,
     )
+    shown_by: ClassVar[Mapping[str, str]] = {"told": "told_words"}
     actions: ClassVar[Any] = ("send_again",)
     row_actions = (RowAction("retry", RETRY, _("Try again"), _send_again, tone="primary", icon="replay"),)
 
@@ -57,6 +59,11 @@ class StockOrderAdmin(RowColumns, RowActions):
         """What was refused, or needs a person, may be sent once more."""
         is_stuck = row.state == StockOrderState.REFUSED or row.needs_person_since is not None
         return ["retry"] if is_stuck else []
+
+    @display(description=_("told so far"))
+    def told_words(self, row: StockOrder) -> str:
+        """What the warehouse said that left, by SKU."""
+        return ", ".join(f"{sku} × {units}" for sku, units in sorted(row.told.items())) or "–"
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """That of warehouse orders."""

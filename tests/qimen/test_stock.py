@@ -169,7 +169,10 @@ def test_a_refused_announcement_is_sent_again_by_a_person(shop: factories.Shop, 
     page = f"/admin/logistics/stockorder/{row.pk}/"
     assert client_of("view_stockorder").post(f"{page}retry/").status_code == 403
     boss = client_of("view_stockorder", "retry_warehouseorder")
-    assert f"{page}retry/" in boss.get(f"{page}change/").content.decode()
+    StockOrder.objects.update(told={"A1": 3})
+    shown = boss.get(f"{page}change/").content.decode()
+    assert f"{page}retry/" in shown
+    assert "A1 × 3" in shown
     boss.post(f"{page}retry/")
     assert f"{page}retry/" not in boss.get(f"{page}change/").content.decode()
     announced()
