@@ -127,10 +127,14 @@ STAFF: Mapping[str, str | Promise] = {
     ),
     "logistics.logisticsalert": gettext_lazy("No parcel is late. Alerts open and close by themselves."),
     "logistics.parcelclaim": gettext_lazy("No claims yet. Claim a lost or damaged parcel from its page."),
-    "logistics.picktask": gettext_lazy("Nothing is to be picked. Tasks come with waves."),
+    "logistics.picktask": gettext_lazy(
+        "Nothing is to be picked. Each order of a warehouse that is run here becomes a task."
+    ),
     "logistics.polling": gettext_lazy("No parcel is followed yet. Parcels with a waybill are, by themselves."),
     "logistics.printout": gettext_lazy("Nothing was printed yet. Print from warehouse orders or waves."),
-    "logistics.recall": gettext_lazy("No parcel is being called back. Cancel a shipped order to ask its carrier."),
+    "logistics.recall": gettext_lazy(
+        "No parcel is being called back. Its carrier is asked from the page of its order."
+    ),
     "logistics.routeplan": gettext_lazy("No plans yet. Plan the day of a station from its page."),
     "logistics.scanword": gettext_lazy("No words yet. Add what a carrier's state means."),
     "logistics.shipment": gettext_lazy(
@@ -150,7 +154,9 @@ STAFF: Mapping[str, str | Promise] = {
         "No warehouse system knows our goods yet. They are told before the first order."
     ),
     "logistics.warehouseorder": gettext_lazy("No warehouse has an order yet. They are written as orders are released."),
-    "logistics.wave": gettext_lazy("No waves yet. They are made by the rules, or from chosen warehouse orders."),
+    "logistics.wave": gettext_lazy(
+        "No waves yet. They are made by the rules, of what warehouses that are run here were sent."
+    ),
     "logistics.waverule": gettext_lazy("No rules yet. Add one, so that warehouse orders are picked together."),
     "logistics.waybillbalance": gettext_lazy("No balance is known yet. It is asked for every day."),
     "logistics.waybillerrand": gettext_lazy(

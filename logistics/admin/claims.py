@@ -19,7 +19,7 @@ from unfold.decorators import display
 from logistics.carriers import claiming
 from logistics.models import CLAIM_RUNS, ClaimState, ParcelClaim
 from oms.common.desk.acting import INPUT, RowAction, RowActions
-from oms.common.desk.lists import staff_actor_name
+from oms.common.desk.lists import RowColumns, staff_actor_name
 from oms.common.templatetags.staff import when
 from orders.actors import Actor
 from orders.models import ActorKind
@@ -148,20 +148,36 @@ _FITS = {
 
 
 @admin.register(ParcelClaim)
-class ParcelClaimAdmin(RowActions):
+class ParcelClaimAdmin(RowColumns, RowActions):
     """Claims, the newest first, with what was wanted, agreed and paid."""
 
     search_fields = ("shipment__waybill_number", "shipment__number")
     search_help_text = gettext_lazy("Shipment or waybill number")
-    list_display = ("shipment", "kind", "state_label", "wanted", "agreed", "paid", "due_on", "remedy", "opened_at")
-    list_select_related = ("shipment",)
+    list_display = (
+        *("shipment", "order_link", "kind", "state_label", "wanted", "agreed", "paid", "due_on", "remedy"),
+        "opened_at",
+    )
+    list_select_related = ("shipment__sub_order__order",)
     list_filter = (
         ("state", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("shipment__carrier", RelatedDropdownFilter),
     )
     fields = readonly_fields = (
-        *("shipment", "kind", "state", "wanted", "agreed", "paid", "due_on", "remedy", "remedy_text", "opened_by"),
+        # On the order's page its goods are sent again, or its buyer is compensated.
+        *(
+            "shipment",
+            "order_link",
+            "kind",
+            "state",
+            "wanted",
+            "agreed",
+            "paid",
+            "due_on",
+            "remedy",
+            "remedy_text",
+            "opened_by",
+        ),
         *("opened_at", "ended_at", "notes_table"),
     )
     row_actions = (

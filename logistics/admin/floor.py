@@ -121,12 +121,16 @@ class WaveAdmin(RowActions):
             checked=Count("pk", filter=Q(checked_at__isnull=False)),
             dropped=Count("pk", filter=Q(dropped_at__isnull=False)),
         )
-        self._counts = {row["wave"]: row for row in counts}
+        found = {row["wave"]: row for row in counts}
+        for row in rows:
+            row.counted = found.get(row.pk) or {"all": 0, "checked": 0, "dropped": 0}
 
     @display(description=gettext_lazy("checked"))
     def progress(self, wave: Wave) -> str:
         """How many of its orders are checked, and how many were dropped."""
-        count = self._counts.get(wave.pk) or {"all": 0, "checked": 0, "dropped": 0}
+        if not hasattr(wave, "counted"):
+            self.prepare_rows(None, [wave])  # type: ignore[arg-type]
+        count = wave.counted  # type: ignore[attr-defined]
         text = f"{count['checked']} / {count['all'] - count['dropped']}"
         return text + (" " + _("(%(count)s dropped)") % {"count": count["dropped"]} if count["dropped"] else "")
 

@@ -81,6 +81,7 @@ def _plan(request: HttpRequest, station_id: int, data: dict[str, Any]) -> HttpRe
 
 def begin_planning(request: HttpRequest, station_id: int, day: Any) -> HttpResponse:
     """Plan a day, and show the plan; a long one as a job. Raises as `planning.make`."""
+    planning.check_day(day)
     if jobs.is_long(station_id):
         return redirect("admin:common_job_change", jobs.begin(request.user, station_id, day).pk)
     plan = planning.make(station_id, day, by=staff_actor_name(request))

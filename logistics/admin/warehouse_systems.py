@@ -1,19 +1,23 @@
 """The staff's pages on what warehouse systems were told: goods, and what is to come or to go beside orders."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import action
+from unfold.decorators import action, display
 
 from logistics import retrying
 from logistics.models import StockOrder, StockOrderState, WarehouseItem
 from logistics.tickets import RETRY
+from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
+from oms.common.errors import OmsError
 
 
 @admin.register(WarehouseItem)
@@ -26,8 +30,13 @@ class WarehouseItemAdmin(RowColumns, KeysetAdmin):
     list_filter = (("connection", RelatedDropdownFilter),)
 
 
+def _send_again(request: HttpRequest, key: int, _data: dict[str, Any]) -> str:
+    retrying.retry_stock_order(key, staff_actor_name(request))
+    return gettext("It is tried again.")
+
+
 @admin.register(StockOrder)
-class StockOrderAdmin(RowColumns, KeysetAdmin):
+class StockOrderAdmin(RowColumns, RowActions):
     """What warehouse systems were told to expect or to send beside orders. Their news and the documents move it."""
 
     search_fields = ("number", "purchase_order__number", "transfer__reference", "return_request__number")
@@ -42,7 +51,19 @@ class StockOrderAdmin(RowColumns, KeysetAdmin):
         ("warehouse", RelatedDropdownFilter),
         NeedsPersonFilter,
     )
+    shown_by: ClassVar[Mapping[str, str]] = {"told": "told_words"}
     actions: ClassVar[Any] = ("send_again",)
+    row_actions = (RowAction("retry", RETRY, _("Try again"), _send_again, tone="primary", icon="replay"),)
+
+    def fitting_actions(self, row: StockOrder) -> list[str]:
+        """What was refused, or needs a person, may be sent once more."""
+        is_stuck = row.state == StockOrderState.REFUSED or row.needs_person_since is not None
+        return ["retry"] if is_stuck else []
+
+    @display(description=_("told so far"))
+    def told_words(self, row: StockOrder) -> str:
+        """What the warehouse said that left, by SKU."""
+        return ", ".join(f"{sku} × {units}" for sku, units in sorted(row.told.items())) or "–"
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """That of warehouse orders."""
@@ -53,7 +74,11 @@ class StockOrderAdmin(RowColumns, KeysetAdmin):
         """With a full number of attempts."""
         waiting = queryset.filter(needs_person_since__isnull=False) | queryset.filter(state=StockOrderState.REFUSED)
         rows = list(waiting.order_by("pk").values_list("pk", flat=True))
+        count = 0
         for row_id in rows:
-            retrying.retry_stock_order(row_id, staff_actor_name(request))
-        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", len(rows))
-        messages.success(request, text % {"count": len(rows)})
+            # Somebody else may have done so meanwhile.
+            with suppress(OmsError):
+                retrying.retry_stock_order(row_id, staff_actor_name(request))
+                count += 1
+        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", count)
+        messages.success(request, text % {"count": count})

@@ -296,5 +296,5 @@ class LearnedDeadlineAdmin(KeysetAdmin):
     @display(description=gettext_lazy("counts (h)"))
     def counts(self, row: LearnedDeadline) -> str:
         """The hours that count: what was learned, but never under half nor over double the table's."""
-        hours = limits.current().of(AlertKind(row.kind), Lane(row.carrier, row.origin, row.destination)).warning
-        return f"{hours:.1f}"
+        known, kind, lane = limits.current(), AlertKind(row.kind), Lane(row.carrier, row.origin, row.destination)
+        return f"{known.of(kind, lane).warning * known.usual_factor(kind, lane):.1f}"

@@ -208,9 +208,9 @@ def _move(claim_id: int, state: ClaimState, amount: Decimal | None, text: str, a
         raise OmsError(_("The claim is not as far, or it is over."))
     if amount is not None and amount <= 0:
         raise OmsError(_("Name an amount."), attr="amount")
+    if amount is not None and amount > claim.wanted:
+        raise OmsError(_("That is more than is wanted."), attr="amount")
     if state == ClaimState.AGREED:
-        if amount is not None and amount > claim.wanted:
-            raise OmsError(_("That is more than is wanted."), attr="amount")
         claim.agreed = amount
     elif state == ClaimState.PAID:
         claim.paid = amount

@@ -2,6 +2,7 @@
 
 from logistics.models import WarehouseOrderState, WaveKind
 from logistics.models.warehouse_order import FROM_PACKING
+from logistics.warehouses.adapters.floor import PROTOCOL
 from oms.common.invariants import Invariant
 from oms.common.states import listed
 
@@ -11,7 +12,7 @@ INVARIANTS = (
         "What a warehouse that is run here was sent lies on its floor.",
         f"""
         SELECT w.number FROM logistics_warehouseorder w JOIN common_connection c ON c.id = w.connection_id
-        WHERE c.protocol = 'floor' AND w.state = '{WarehouseOrderState.SENT}'
+        WHERE c.protocol = '{PROTOCOL}' AND w.state = '{WarehouseOrderState.SENT}'
           AND NOT EXISTS (SELECT FROM logistics_picktask t WHERE t.warehouse_order_id = w.id)
         """,
     ),

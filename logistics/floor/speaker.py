@@ -2,8 +2,9 @@
 
 from django.utils.translation import gettext_lazy
 
+from logistics.warehouses.adapters.floor import PROTOCOL
 from oms.common.models import SystemKind
 from oms.common.work.protocols import Known, register
 from oms.common.work.sandbox_speaker import SandboxSpeaker
 
-register(Known("floor", frozenset({SystemKind.WAREHOUSE}), gettext_lazy("Run on this site"), SandboxSpeaker()))
+register(Known(PROTOCOL, frozenset({SystemKind.WAREHOUSE}), gettext_lazy("Run on this site"), SandboxSpeaker()))

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
 from logistics.models.shipment import Shipment
@@ -31,7 +32,7 @@ class ParcelClaim(Versioned):
 
     class Kind(models.TextChoices):
         LOST = "lost", _("Lost")
-        DAMAGED = "damaged", _("Damaged")
+        DAMAGED = "damaged", pgettext_lazy("parcel", "Damaged")
         SHORT = "short", _("Goods missing")
         LATE = "late", _("Late")
 
@@ -53,9 +54,9 @@ class ParcelClaim(Versioned):
         _("buyer's goods"), max_length=12, choices=Remedy.choices, blank=True, default="", db_default=""
     )
     remedy_text = models.CharField(_("how"), max_length=200, blank=True, default="", db_default="")
-    opened_by = models.CharField(_("opened by"), max_length=80)
-    opened_at = models.DateTimeField(_("opened at"), db_default=Now(), editable=False)
-    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True, editable=False)
+    opened_by = models.CharField(pgettext_lazy("claim", "opened by"), max_length=80)
+    opened_at = models.DateTimeField(pgettext_lazy("claim", "opened at"), db_default=Now(), editable=False)
+    ended_at = models.DateTimeField(pgettext_lazy("claim", "ended at"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("claim on a parcel")

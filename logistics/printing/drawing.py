@@ -1,8 +1,10 @@
 """Drawing labels, packing slips and pick lists, in the language of who prints them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from reportlab.lib.pagesizes import A4, A5
 from reportlab.lib.units import mm
 
@@ -98,35 +100,46 @@ def _slip(sheet: Sheet, slip: Slip) -> None:
     to = slip.recipient
     sheet.write(_("To: %(name)s %(phone)s") % {"name": to.name, "phone": to.phone}, 10)
     sheet.write(to.region + to.address, 10, most=3)
-    _goods_table(sheet, slip.goods, 8)
+    _goods_table(sheet, slip.goods, 8, _PACKED)
 
 
 def _pick_list(sheet: Sheet, one: PickList) -> None:
     sheet.write_ends(_("Pick list"), one.warehouse, 18, 10)
     if one.wave:
         sheet.barcode(one.wave, height=10 * mm, size=10)
-    _goods_table(sheet, one.goods, 10)
+    _goods_table(sheet, one.goods, 10, _PICKED)
     sheet.skip(3 * mm)
     works = ", ".join(number if copy == 1 else f"{number} ({_print_mark(copy)})" for number, copy in one.works)
     text = _("%(count)s warehouse orders: %(numbers)s") % {"count": len(one.works), "numbers": works}
     _long_text(sheet, text, 8)
 
 
-def _goods_table(sheet: Sheet, goods: Sequence[Goods], size: float) -> None:
+# The columns of goods, each with its head, its text and its share of the width; the last one stands at the right.
+_Columns = Sequence[tuple[Any, Callable[[Goods], str], float]]
+_PACKED: _Columns = (
+    (gettext_lazy("SKU"), lambda article: article.code, 0.22),
+    (gettext_lazy("Article"), lambda article: article.name, 0.45),
+    (gettext_lazy("Barcode"), lambda article: article.barcode or "–", 0.21),
+    (gettext_lazy("Units"), lambda article: str(article.quantity), 0.12),
+)
+# Who picks goes by the bins.
+_PICKED: _Columns = (
+    (gettext_lazy("Bin"), lambda article: article.bin or "–", 0.14),
+    (gettext_lazy("SKU"), lambda article: article.code, 0.2),
+    (gettext_lazy("Article"), lambda article: article.name, 0.36),
+    (gettext_lazy("Barcode"), lambda article: article.barcode or "–", 0.2),
+    (gettext_lazy("Units"), lambda article: str(article.quantity), 0.1),
+)
+
+
+def _goods_table(sheet: Sheet, goods: Sequence[Goods], size: float, columns: _Columns) -> None:
     """All articles, over as many pages as they need, and the sum."""
-    _goods_head(sheet, size)
+    _goods_head(sheet, size, columns)
     for article in goods:
         if sheet.room < 3 * size:
             sheet.next_page()
-            _goods_head(sheet, size)
-        name = f"[{article.bin}] {article.name}" if article.bin else article.name
-        cells = [
-            (article.code, 0.22, False),
-            (name, 0.45, False),
-            (article.barcode or "–", 0.21, False),
-            (str(article.quantity), 0.12, True),
-        ]
-        sheet.write_row(cells, size)
+            _goods_head(sheet, size, columns)
+        sheet.write_row(_row(columns, [text(article) for _head, text, _share in columns]), size)
         if article.slots:
             slots = " ".join(f"{slot}×{units}" for slot, units in article.slots)
             _long_text(sheet, _("Boxes: %(slots)s") % {"slots": slots}, size * 0.8)
@@ -135,11 +148,15 @@ def _goods_table(sheet: Sheet, goods: Sequence[Goods], size: float) -> None:
     sheet.write_ends(_("%(articles)s articles") % values, _("%(units)s units") % values, size)
 
 
-def _goods_head(sheet: Sheet, size: float) -> None:
+def _goods_head(sheet: Sheet, size: float, columns: _Columns) -> None:
     sheet.skip(1 * mm)
-    heads = [(_("SKU"), 0.22, False), (_("Article"), 0.45, False), (_("Barcode"), 0.21, False)]
-    sheet.write_row([*heads, (_("Units"), 0.12, True)], size, most=1)
+    sheet.write_row(_row(columns, [str(head) for head, _text, _share in columns]), size, most=1)
     sheet.rule()
+
+
+def _row(columns: _Columns, texts: Sequence[str]) -> list[tuple[str, float, bool]]:
+    last = len(columns) - 1
+    return [(text, columns[place][2], place == last) for place, text in enumerate(texts)]
 
 
 def _long_text(sheet: Sheet, text: str, size: float) -> None:

@@ -18,6 +18,7 @@ from oms.common.errors import ChangedMeanwhile
 from oms.common.zones import CHINA
 
 BY_ITSELF = "plan_routes"
+MOST_AHEAD = timedelta(days=60)
 
 
 def today() -> date:
@@ -25,16 +26,23 @@ def today() -> date:
     return timezone.now().astimezone(CHINA).date()
 
 
+def check_day(day: date) -> None:
+    """Raises CannotPlan for a day that is over, or so far ahead that nobody meant it."""
+    if day < today():
+        raise CannotPlan(_("That day is over."), attr="day")
+    if day > today() + MOST_AHEAD:
+        raise CannotPlan(_("Plan at most %(days)d days ahead.") % {"days": MOST_AHEAD.days}, attr="day")
+
+
 def make(station_id: int, day: date, *, by: str, planner: Planner | None = None) -> RoutePlan:
     """A draft of the day, in place of the one that there is: what is locked or out stays, the rest is planned anew.
 
-    Raises Station.DoesNotExist, CannotPlan for a day that is over, ShiftsOver where nothing can be brought in what is
-    left of today's shifts, and ChangedMeanwhile where a plan of the day was published, or something locked, while this
-    one was made.
+    Raises Station.DoesNotExist, CannotPlan for a day that is over or far ahead, ShiftsOver where nothing can be brought
+    in what is left of today's shifts, and ChangedMeanwhile where a plan of the day was published, or something locked,
+    while this one was made.
     """
     now = timezone.now()
-    if day < now.astimezone(CHINA).date():
-        raise CannotPlan(_("That day is over."), attr="day")
+    check_day(day)
     station = Station.objects.get(pk=station_id)
     known = reading.read(station, day, now)
     _check_what_is_left(known, now)

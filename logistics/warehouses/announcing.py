@@ -90,7 +90,7 @@ class Goods:
 class Back:
     """How the goods of a return come: who sends them (name, phone, province, city, district, address) under which
     waybill of which carrier (as it was told), why, of which of the warehouse's own orders, and by which shop it was
-    sold. `was_refused`: the parcel never reached the buyer."""
+    sold. `was_refused`: the parcel never reached the buyer; `is_exchange`: others go out for them."""
 
     sender: tuple[str, str, str, str, str, str]
     waybill: str
@@ -100,6 +100,7 @@ class Back:
     channel: str
     external_number: str
     was_refused: bool
+    is_exchange: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ def _back(row: ReturnRequest, warehouse_order: str) -> Back:
         order.channel.code,
         order.external_number,
         row.kind == ReturnKind.REFUSED_AT_DOOR,
+        row.kind == ReturnKind.EXCHANGE,
     )
 
 

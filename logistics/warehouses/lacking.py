@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from django.db import connection
 
 from inventory import counting, reserving
+from logistics.warehouses.adapters import floor
 from logistics.warehouses.notices import Lack
 from logistics.warehouses.trouble import WAREHOUSE_LACKS
 from logistics.warehouses.works import Work
@@ -33,7 +34,7 @@ def freeze(told: Mapping[int, Sequence[Lack]], works: Mapping[int, Work]) -> Non
     for stock_id, units in grown.items():
         counting.freeze(stock_id, units, actor=ACTOR)
     links = {works[key].connection_id for key in told}
-    floors = set(Connection.objects.filter(pk__in=links, protocol="floor").values_list("pk", flat=True))
+    floors = set(Connection.objects.filter(pk__in=links, protocol=floor.PROTOCOL).values_list("pk", flat=True))
     tickets.open_tickets(
         WAREHOUSE_LACKS,
         [_trouble(works[key], lacks) for key, lacks in told.items() if works[key].connection_id not in floors],

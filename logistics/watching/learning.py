@@ -7,7 +7,7 @@ staff and counts within its bounds (see `logistics.watching.limits`).
 from django.conf import settings
 from django.db import connection, transaction
 
-from logistics.models import AlertKind, Direction, ShipmentState
+from logistics.models import AlertKind, Direction, ShipmentState, WaitingPlace
 
 LEAST_PARCELS = 30
 LOOKS_BACK_DAYS = 60
@@ -25,7 +25,7 @@ def learn() -> int:
         cursor.execute(
             f"""
             WITH scan AS (
-                SELECT shipment_id, state, occurred_at AS at,
+                SELECT shipment_id, state, stop, occurred_at AS at,
                     lead(state) OVER parcel AS next_state, lead(occurred_at) OVER parcel AS next_at
                 FROM logistics_trackingevent
                 WHERE occurred_at >= now() - make_interval(days => {LOOKS_BACK_DAYS})
@@ -36,6 +36,8 @@ def learn() -> int:
                     min(next_at - at) FILTER (
                         WHERE state = '{_S.COLLECTED}' AND next_state <> '{_S.COLLECTED}') AS departed,
                     max(next_at - at) FILTER (WHERE state = '{_S.IN_TRANSIT}') AS stood,
+                    min(at) FILTER (WHERE stop = '{WaitingPlace.BRANCH}') AS arrived,
+                    min(at) FILTER (WHERE state = '{_S.OUT_FOR_DELIVERY}') AS out,
                     min(next_at - at) FILTER (
                         WHERE state = '{_S.OUT_FOR_DELIVERY}' AND next_state = '{_S.SIGNED}') AS brought,
                     min(at) FILTER (WHERE state = '{_S.SIGNED}') AS signed
@@ -52,6 +54,7 @@ def learn() -> int:
                     ('{_K.PICKUP_TIMEOUT}', t.collected - h.left_at),
                     ('{_K.DEPART_TIMEOUT}', t.departed),
                     ('{_K.STALLED}', t.stood),
+                    ('{_K.ARRIVED_NOT_OUT}', t.out - t.arrived),
                     ('{_K.DELIVERY_TIMEOUT}', t.brought),
                     ('{_K.SIGN_TIMEOUT}', t.signed - h.left_at)
                 ) AS step(kind, took)

@@ -3,7 +3,7 @@
 Read once and kept in memory until one of the tables changes, like the promise's (`inventory.promising.tables`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -70,13 +70,15 @@ class Limits:
     learned: Mapping[tuple[str, str, str, str], float]
 
     def of(self, kind: AlertKind, lane: Lane) -> Limit:
-        """The hours by level, without stretch: of the carrier's own rule, with what was learned of the lane."""
+        """The hours by level, without stretch: of the carrier's own rule, with what was learned of the lane. What was
+        learned of a far province is long already: it counts for as much as comes to it once it is stretched."""
         limit = self.rules.get((kind, lane.carrier)) or self.rules[kind, ""]
         if limit.province is not None and lane.is_within_a_province:
             limit = Limit(limit.province, limit.exception, limit.critical)
         hours = self.learned_hours(kind, lane)
         if hours is None:
             return limit
+        hours /= self.usual_factor(kind, lane)
         warning = min(max(hours, LEAST_SHARE * limit.warning), MOST_SHARE * limit.warning)
         rises = [level if level is None else max(level, warning) for level in (limit.exception, limit.critical)]
         return Limit(warning, *rises)
@@ -87,9 +89,17 @@ class Limits:
 
     def factor(self, kind: AlertKind, lane: Lane, since: datetime) -> float:
         """By how much the step's hours are longer for this lane, from that day on."""
-        region = lane.destination if kind in ON_THE_WAY else ""
         day = since.astimezone(CHINA).date()
-        return max((one.factor for one in self.stretches if one.holds(region, day)), default=1.0)
+        return self._longest(one for one in self.stretches if one.holds(_region(kind, lane), day))
+
+    def usual_factor(self, kind: AlertKind, lane: Lane) -> float:
+        """By how much they are longer on any day."""
+        region = _region(kind, lane)
+        return self._longest(one for one in self.stretches if one.days is None and region.startswith(one.area))
+
+    @staticmethod
+    def _longest(stretches: Iterable[Stretch]) -> float:
+        return max((one.factor for one in stretches), default=1.0)
 
     def carrier_shift(self, lane: Lane) -> Shift:
         """A carrier works all day, but not on the days on which it, or the area, is closed."""
@@ -130,6 +140,11 @@ class Limits:
             return opens, closes
 
         return shift
+
+
+def _region(kind: AlertKind, lane: Lane) -> str:
+    """Where the step is stretched for."""
+    return lane.destination if kind in ON_THE_WAY else ""
 
 
 def _all_day(day: date) -> tuple[datetime, datetime]:

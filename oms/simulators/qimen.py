@@ -130,6 +130,8 @@ class QimenPeer(Workers):
             _needed(head, needed)
         for needed in ("name", "mobile", "province", "city", "detailAddress"):
             _needed(head, f"receiverInfo/{needed}"), _needed(head, f"senderInfo/{needed}")
+        if text_of(head, "orderType") == "HHCK":
+            _needed(head, "preDeliveryOrderCode")
         document, is_new = self._enter(root, head, DELIVERY, "deliveryOrderCode")
         if not is_new and self.repeats_are_failures:
             raise _Refusal("D01", f"单号{document.code}已存在")

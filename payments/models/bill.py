@@ -258,6 +258,15 @@ class BillMatch(models.Model):
         on_delete=models.PROTECT,
         related_name="bill_matches",
     )
+    # The bill that should have had it; all that it missed have one ticket.
+    missed_by = models.ForeignKey(
+        Bill,
+        verbose_name=_("missed by the bill"),
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="missed",
+        db_index=False,
+    )
     counterpart = models.ForeignKey(
         BillRow,
         verbose_name=_("row of another bill"),
@@ -322,9 +331,14 @@ class BillMatch(models.Model):
                 condition=~Q(resolution=Resolution.WRITTEN_OFF) | (~Q(reason="") & Q(unexplained_fen=0)),
                 name="bill_match_is_written_off_with_a_reason",
             ),
+            models.CheckConstraint(
+                condition=Q(missed_by__isnull=True) | Q(row__isnull=True, sub_order__isnull=False),
+                name="bill_match_missed_by_a_bill_has_no_row",
+            ),
         ]
         indexes = [
             models.Index(fields=["source", "day", "outcome"], name="bill_match_of_day"),
+            models.Index(fields=["missed_by"], condition=Q(missed_by__isnull=False), name="bill_match_missed_by"),
             models.Index(
                 fields=["source"],
                 condition=Q(resolution="") & ~Q(outcome__in=[Outcome.MATCHED]),

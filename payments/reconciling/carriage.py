@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 from oms.common.zones import CHINA
 from orders.asked import freight
 from orders.asked.freight import Billed, Carried
-from payments.models import BillMatch, BillSource, Outcome
+from payments.models import Bill, BillMatch, BillSource, Outcome
 from payments.reconciling.verdicts import Fresh, Verdict, of, unreadable_or_repeated
 
 # Parcels that left longer ago are not missed any more.
@@ -81,9 +81,10 @@ def record(rows: Sequence[Fresh], verdicts: Sequence[Verdict]) -> None:
         books.record(billed)
 
 
-def missing(source: BillSource, rows: Sequence[Fresh], last: datetime) -> list[Verdict]:
+def missing(bill: Bill, rows: Sequence[Fresh], last: datetime) -> list[Verdict]:
     """Parcels of the carriers that the bill is about that left longer ago than the carrier has to bill them within, and
     are in no bill. Three statements."""
+    source = bill.source
     books = freight.books()
     if books is None:
         return []
@@ -96,10 +97,10 @@ def missing(source: BillSource, rows: Sequence[Fresh], last: datetime) -> list[V
             "key", flat=True
         )
     )
-    return [_missed(parcel) for parcel in found if parcel.waybill not in had]
+    return [_missed(parcel, bill) for parcel in found if parcel.waybill not in had]
 
 
-def _missed(parcel: Carried) -> Verdict:
+def _missed(parcel: Carried, bill: Bill) -> Verdict:
     fen = parcel.expected_fen or 0
     day = (parcel.left_at or datetime.combine(datetime.now(CHINA).date(), time(0), CHINA)).astimezone(CHINA).date()
     return Verdict(
@@ -110,4 +111,5 @@ def _missed(parcel: Carried) -> Verdict:
         fen,
         about_id=parcel.order_id,
         sub_order_id=parcel.sub_order_id,
+        missed_by_id=bill.pk,
     )

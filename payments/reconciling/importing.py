@@ -53,11 +53,12 @@ def import_bill(source_id: int, content: bytes, *, file_name: str, by: str, day:
     )
     fresh = _store_rows(bill, read)
     Bill.objects.filter(pk=bill.pk).update(new_row_count=len(fresh))
-    _compare(source, read, fresh)
+    _compare(bill, read, fresh)
     return bill
 
 
-def _compare(source: BillSource, read: Read, fresh: Sequence[Fresh]) -> None:
+def _compare(bill: Bill, read: Read, fresh: Sequence[Fresh]) -> None:
+    source = bill.source
     form = BillForm(source.form)
     verdicts = judging.judge(source, fresh)
     came = [verdict for verdict in verdicts if verdict.row_id]
@@ -70,9 +71,7 @@ def _compare(source: BillSource, read: Read, fresh: Sequence[Fresh]) -> None:
     recording.store(source, verdicts, {row.id: row.line.kind for row in fresh})
     if form == BillForm.FREIGHT:
         carriage.record(fresh, verdicts)
-        recording.store(
-            source, carriage.missing(source, fresh, missing.midnight(read.last_day + timedelta(days=1))), {}
-        )
+        recording.store(source, carriage.missing(bill, fresh, missing.midnight(read.last_day + timedelta(days=1))), {})
     if form in _COMPLETE:
         recording.miss(source, missing.overdue(source, read.first_day))
         recording.store(source, missing.find(source, read.first_day, read.last_day), {})

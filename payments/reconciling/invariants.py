@@ -6,7 +6,7 @@ from oms.common.states import listed
 from payments.ledger.chart import Code
 from payments.models import FUND_FORMS, SETTLED_OUTCOMES, BillForm, Means, MovementKind, Outcome
 from payments.reconciling.books import PAYMENTS_OF_MATCHES
-from payments.reconciling.troubles import BILL_DIFFERENCE
+from payments.reconciling.troubles import BILL_DIFFERENCE, PARCELS_UNBILLED
 
 INVARIANTS = (
     Invariant(
@@ -74,9 +74,17 @@ INVARIANTS = (
         f"""
         SELECT m.key, m.outcome, m.resolution FROM payments_billmatch m
         LEFT JOIN common_ticket t ON t.kind = '{BILL_DIFFERENCE.code}' AND t.subject_id = m.id
+        WHERE m.missed_by_id IS NULL
         GROUP BY m.id
         HAVING (m.resolution = '' AND m.outcome NOT IN ({listed(SETTLED_OUTCOMES)}) AND count(t.id) = 0)
             OR (m.resolution <> '' AND bool_or(t.state = '{TicketState.OPEN}'))
+        UNION ALL
+        SELECT min(m.key), 'missed', min(m.missed_by_id)::text FROM payments_billmatch m
+        LEFT JOIN common_ticket t ON t.kind = '{PARCELS_UNBILLED.code}' AND t.subject_id = m.missed_by_id
+        WHERE m.missed_by_id IS NOT NULL
+        GROUP BY m.missed_by_id
+        HAVING (bool_or(m.resolution = '') AND count(t.id) = 0)
+            OR (bool_and(m.resolution <> '') AND bool_or(t.state = '{TicketState.OPEN}'))
         """,
     ),
 )

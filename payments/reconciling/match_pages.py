@@ -191,6 +191,7 @@ class BillMatchAdmin(RowActions):
         ("difference_yuan", "unexplained_yuan"),
         ("fee_yuan", "agreed_fee_yuan"),
         ("payment", "refund"),
+        ("missed_by",),
         ("shared_with",),
         ("row_text", "counterpart"),
         ("ended", "reason"),

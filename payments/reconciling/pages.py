@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -19,10 +19,12 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter,
 from unfold.decorators import display
 
 from oms.common.desk import acting
+from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import KeysetAdmin, staff_actor_name
 from oms.common.errors import OmsError
 from oms.common.money import fen_text
 from oms.common.templatetags.staff import badge
+from orders.admin.actions import staff_actor
 from payments.models import (
     MAPPED_FORMS,
     SETTLED_OUTCOMES,
@@ -34,7 +36,7 @@ from payments.models import (
     BillSource,
     Outcome,
 )
-from payments.reconciling import importing, refreshing
+from payments.reconciling import importing, refreshing, resolving
 from payments.reconciling.forms.mapped import mapping_of
 
 
@@ -83,20 +85,61 @@ class UploadForm(forms.Form):
     file = forms.FileField()
 
 
+class NoteForm(forms.Form):
+    """Why nothing follows."""
+
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200, widget=forms.TextInput(attrs=acting.INPUT))
+
+
+def _note_missed(request: HttpRequest, bill_id: int, data: dict[str, Any]) -> str:
+    count = resolving.note_missed(bill_id, **data, actor=staff_actor(request))
+    return _("Noted of %(count)s parcels.") % {"count": count}
+
+
 @admin.register(Bill)
-class BillAdmin(KeysetAdmin):
-    """Files that were read, and the page on which staff upload them."""
+class BillAdmin(RowActions):
+    """Files that were read, the page on which staff upload them, and of each the parcels that it should have had."""
 
     list_display = ("file_name", "source", "day", "last_day", "row_count", "new_row_count", "read_by", "read_at")
     list_select_related = ("source__connection",)
     list_filter = (("source", RelatedDropdownFilter), ("day", RangeDateFilter))
-    fields = (("file_name", "source"), ("day", "last_day"), ("row_count", "new_row_count"), ("read_by", "read_at"))
+    fields = (
+        ("file_name", "source"),
+        ("day", "last_day"),
+        ("row_count", "new_row_count"),
+        ("missed_parcels",),
+        ("read_by", "read_at"),
+    )
     readonly_fields = sum(fields, ())
+    row_actions = (
+        RowAction(
+            "note_missed",
+            "payments.note_billmatch",
+            gettext_lazy("I looked at all parcels that it missed"),
+            _note_missed,
+            NoteForm,
+        ),
+    )
     change_list_template = "admin/payments/bill/change_list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Bill]:
         """Without the sealed files, which no page shows."""
         return super().get_queryset(request).defer("content")
+
+    @display(description=gettext_lazy("parcels that no bill has"))
+    def missed_parcels(self, bill: Bill) -> str:
+        """How many it should have had, and how many of them are open, with the list."""
+        count = Count("id", filter=Q(resolution=""))
+        found = BillMatch.objects.filter(missed_by=bill.pk).aggregate(all=Count("id"), open=count)
+        if not found["all"]:
+            return "–"
+        page = reverse("admin:payments_billmatch_changelist") + f"?missed_by__id__exact={bill.pk}"
+        words = _("%(all)s, of which %(open)s are open") % found
+        return format_html('<a href="{}">{}</a>', page, words)
+
+    def fitting_actions(self, row: Bill) -> list[str]:
+        """What was missed and is open may be noted."""
+        return ["note_missed"] if BillMatch.objects.filter(missed_by=row.pk, resolution="").exists() else []
 
     def has_upload_permission(self, request: HttpRequest) -> bool:
         """Its own right."""

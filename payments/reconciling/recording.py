@@ -23,6 +23,7 @@ _COLUMNS = (
         "payment_id",
         "refund_id",
         "sub_order_id",
+        "missed_by_id",
         "counterpart_id",
         "outcome",
     ),
@@ -64,7 +65,8 @@ def store(source: BillSource, verdicts: Sequence[Verdict], kinds: dict[int, str]
         rows.append(
             (
                 *(key, source.pk, verdict.day, verdict.row_id, verdict.key[:64]),
-                *(verdict.payment_id, verdict.refund_id, verdict.sub_order_id, verdict.counterpart_id),
+                *(verdict.payment_id, verdict.refund_id, verdict.sub_order_id, verdict.missed_by_id),
+                verdict.counterpart_id,
                 verdict.outcome.value,
                 *(verdict.amount_fen, verdict.difference_fen, verdict.booked_fen, verdict.agreed_fee_fen),
                 *(positions.unexplained_fen(lines), int(entry is not None)),
@@ -161,6 +163,7 @@ def settle(matches: Sequence[BillMatch], resolution: Resolution, *, by: str = ""
     )
     positions.book(changed)
     troubles.close(ids, by=by)
+    troubles.close_missed({match.missed_by_id for match in matches if match.missed_by_id}, by=by)
 
 
 def end_missing(payments: Collection[int], refunds: Collection[int] = (), parcels: Collection[str] = ()) -> None:

@@ -242,6 +242,21 @@ def note(match_id: int, *, reason: str, actor: Actor) -> None:
     refreshing.refresh_days([match])
 
 
+@transaction.atomic
+def note_missed(bill_id: int, *, reason: str, actor: Actor) -> int:
+    """Somebody looked at all parcels that the bill missed and that are still open; returns how many. Raises OmsError
+    where there are none."""
+    if not reason.strip():
+        raise OmsError(_("Give a reason."), attr="reason")
+    missed = BillMatch.objects.filter(missed_by=bill_id, resolution="").order_by("pk")
+    matches = list(missed.select_for_update(of=("self",)).select_related("source"))
+    if not matches:
+        raise OmsError(_("This has ended already."))
+    recording.settle(matches, Resolution.NOTED, by=actor.name, reason=reason.strip())
+    refreshing.refresh_days(matches)
+    return len(matches)
+
+
 def _lock(match_id: int, outcomes: tuple[Outcome, ...] = (), *, is_money_in: bool | None = None) -> BillMatch:
     """The match, locked. Raises OmsError unless it is open, of one of the outcomes, and of money in that direction."""
     found = BillMatch.objects.select_for_update(of=("self",)).select_related("row", "source__connection")

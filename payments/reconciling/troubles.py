@@ -1,4 +1,5 @@
-"""Differences that a person has to look at: one ticket a match, its remedies on the page of the match."""
+"""Differences that a person has to look at: one ticket a match, its remedies on the page of the match; what a bill does
+not have of all that it should has one ticket together."""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -10,10 +11,10 @@ from oms.common import tickets
 from oms.common.models import Team, TicketResult
 from oms.common.money import fen_text
 from oms.common.tickets import Shown, TicketKind, Trouble, register_kind, register_subject
-from payments.models import SETTLED_OUTCOMES, BillDay, BillMatch, BillSource, Outcome
+from payments.models import SETTLED_OUTCOMES, Bill, BillDay, BillMatch, BillSource, Outcome
 from payments.reconciling.verdicts import Verdict
 
-MATCH, DAY = "bill_match", "bill_day"
+MATCH, DAY, BILL = "bill_match", "bill_day", "bill"
 
 BILL_DIFFERENCE = register_kind(
     TicketKind(
@@ -43,6 +44,28 @@ BILL_DIFFERENCE = register_kind(
         remedies=_(
             "On its page: tie it to a payment, refund or order, accept the fee, write the difference off, or note that"
             " you looked. It closes by itself once our books and the bill agree."
+        ),
+        can_retry=False,
+    )
+)
+
+PARCELS_UNBILLED = register_kind(
+    TicketKind(
+        "parcels_unbilled",
+        _("Parcels are in no freight bill"),
+        BILL,
+        Team.FINANCE,
+        timedelta(days=7),
+        reasons={
+            "unbilled": _(
+                "Parcels that %(bill)s (%(first)s to %(last)s) should have, and no bill has: %(parcels)s, which should"
+                " cost %(amount)s yuan."
+            ),
+        },
+        remedies=_(
+            "Is the file whole? Once a bill has a parcel, it is settled by itself, and this closes with the last one."
+            " What the carrier will not bill: write it off or note it, each on its page, or note all of them on the"
+            " page of the bill."
         ),
         can_retry=False,
     )
@@ -89,7 +112,8 @@ def bill_came(day: BillDay) -> None:
 
 
 def call_people(source: BillSource, ids: Collection[int], verdicts: Collection[Verdict]) -> None:
-    """Open a ticket for each match (by its id) whose verdict is a difference. One statement."""
+    """Open a ticket for each match (by its id) whose verdict is a difference, and one for all that a bill missed. A few
+    statements."""
     troubles = [
         Trouble(
             match_id,
@@ -103,15 +127,46 @@ def call_people(source: BillSource, ids: Collection[int], verdicts: Collection[V
             about_id=verdict.about_id,
         )
         for match_id, verdict in zip(ids, verdicts, strict=True)
-        if verdict.outcome not in SETTLED_OUTCOMES
+        if verdict.outcome not in SETTLED_OUTCOMES and verdict.missed_by_id is None
     ]
-    tickets.open_tickets(BILL_DIFFERENCE, troubles, opened_by=f"bills of {source.connection.code}"[:80])
+    by = f"bills of {source.connection.code}"[:80]
+    tickets.open_tickets(BILL_DIFFERENCE, troubles, opened_by=by)
+    missed: dict[int, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.missed_by_id is not None:
+            missed.setdefault(verdict.missed_by_id, []).append(verdict)
+    bills = Bill.objects.defer("content").in_bulk(missed)
+    tickets.open_tickets(PARCELS_UNBILLED, [_missed(bills[key], missed[key]) for key in missed], opened_by=by)
+
+
+def _missed(bill: Bill, verdicts: Collection[Verdict]) -> Trouble:
+    values = {
+        "bill": bill.file_name,
+        "first": bill.day.isoformat(),
+        "last": bill.last_day.isoformat(),
+        "parcels": len(verdicts),
+        "amount": fen_text(sum(abs(verdict.amount_fen) for verdict in verdicts)),
+    }
+    return Trouble(bill.pk, "unbilled", values)
 
 
 def close(match_ids: Collection[int], *, by: str = "") -> None:
     """Close the tickets of these matches; without a person they ended by themselves."""
     result = TicketResult.DONE if by else TicketResult.RESOLVED
     tickets.close_tickets([BILL_DIFFERENCE], match_ids, result=result, closed_by=by)
+
+
+def close_missed(bill_ids: Collection[int], *, by: str = "") -> None:
+    """Close the tickets of those of these bills of which nothing that they missed is open any more."""
+    # Whoever ends the last but one at this moment waits for us, or we for it.
+    locked = (
+        Bill.objects.filter(pk__in=bill_ids).order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)
+    )
+    bills = set(locked) if bill_ids else set()
+    is_open = BillMatch.objects.filter(missed_by__in=bills, resolution="").values_list("missed_by", flat=True)
+    over = bills - set(is_open.distinct().order_by()) if bills else bills
+    result = TicketResult.DONE if by else TicketResult.RESOLVED
+    tickets.close_tickets([PARCELS_UNBILLED], over, result=result, closed_by=by)
 
 
 def _show(ids: Collection[int]) -> Mapping[int, Shown]:
@@ -124,5 +179,11 @@ def _show_days(ids: Collection[int]) -> Mapping[int, Shown]:
     return {row.pk: Shown(str(row), reverse("admin:payments_billday_change", args=[row.pk])) for row in rows}
 
 
+def _show_bills(ids: Collection[int]) -> Mapping[int, Shown]:
+    rows = Bill.objects.filter(pk__in=ids).values_list("pk", "file_name")
+    return {key: Shown(name, reverse("admin:payments_bill_change", args=[key])) for key, name in rows}
+
+
 register_subject(MATCH, _show)
+register_subject(BILL, _show_bills)
 register_subject(DAY, _show_days)

@@ -46,9 +46,11 @@ class Verdict:
     values: tuple[tuple[str, str], ...] = ()
     sales: tuple[int, ...] = ()
     shares: tuple[int, ...] = ()
-    # Of freight: the parcel that it is for, whose sub-order no bill has, and why another amount was billed.
+    # Of freight: the parcel that it is for, whose sub-order no bill has, which bill missed it, and why another amount
+    # was billed.
     parcel_id: int | None = None
     sub_order_id: int | None = None
+    missed_by_id: int | None = None
     why: str = ""
 
 

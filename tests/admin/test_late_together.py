@@ -107,11 +107,27 @@ def test_learning_takes_lanes_with_enough_parcels_and_forgets_the_others(shop, m
             )
             for state, hours in (("collected", gap + 20), ("in_transit", gap + 10), ("in_transit", 10), ("signed", 8))
         )
+        # Another one stood at the branch before a courier took it out.
+        parcel = by("ZTO", steps.shipped(shop.place_order(payment_method="cod")))
+        TrackingEvent.objects.bulk_create(
+            TrackingEvent(
+                shipment=parcel,
+                event_key=f"{parcel.pk}-{state}-{hours}",
+                state=state,
+                stop=stop,
+                occurred_at=now - timedelta(hours=hours),
+            )
+            for state, hours, stop in (("in_transit", gap + 3, "branch"), ("out_for_delivery", gap / 2, ""))
+        )
 
-    assert learning.learn() == 2
+    assert learning.learn() == 3
 
     learned = {row.kind: (row.hours, row.parcels) for row in LearnedDeadline.objects.filter(carrier="ZTO")}
-    assert learned == {"depart_timeout": (10.0, 3), "stalled": (pytest.approx(29.0), 3)}
+    assert learned == {
+        "depart_timeout": (10.0, 3),
+        "stalled": (pytest.approx(27.5), 6),
+        "arrived_not_out": (pytest.approx(17.5), 3),
+    }
     assert not LearnedDeadline.objects.filter(carrier="XX").exists()
 
     settings.TIME_SPEED = 60.0

@@ -33,6 +33,8 @@ def test_a_claim_goes_from_the_parcel_to_its_payment_and_the_report_counts_it(sh
         claiming.open_claim(parcel.pk, "lost", claim.wanted, due_on=claim.due_on, text="", actor=steps.STAFF)
 
     own = f"/admin/logistics/parcelclaim/{claim.pk}/"
+    order = parcel.sub_order.order
+    assert f'href="/admin/orders/order/{order.pk}/change/"' in boss.get(f"{own}change/").content.decode()
     boss.post(f"{own}pay/", {"amount": "1", "text": "early"})
     assert steps.fresh(claim).state == "open"
     boss.post(f"{own}file/", {"text": "sent by mail"})
@@ -40,6 +42,8 @@ def test_a_claim_goes_from_the_parcel_to_its_payment_and_the_report_counts_it(sh
     assert steps.fresh(claim).state == "filed"
     boss.post(f"{own}agree/", {"amount": "100.00", "text": "they said"})
     boss.post(f"{own}remedy/", {"kind": "reissued", "text": "order 1"})
+    boss.post(f"{own}pay/", {"amount": "9900", "text": "a dot was forgotten"})
+    assert steps.fresh(claim).state == "agreed"
     boss.post(f"{own}pay/", {"amount": "99.00", "text": "taken off the bill"})
 
     claim = steps.fresh(claim)

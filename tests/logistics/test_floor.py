@@ -234,6 +234,8 @@ def test_a_wave_is_dissolved_before_it_is_picked_and_never_after(shop, clerk):
     work = on_the_floor(shop, (shop.sku, 1, "10.00"))
     gather()
     first = Wave.objects.get()
+    boss = client_of("view_wave", username="sun")
+    assert "0 / 1" in boss.get(reverse("admin:logistics_wave_change", args=[first.pk])).content.decode()
     clerk.post(reverse("admin:logistics_wave_dissolve", args=[first.pk]))
     assert (task_of(work).wave, Wave.objects.get().over_at is not None) == (None, True)
 
@@ -254,7 +256,9 @@ def test_pick_lists_are_in_the_order_of_bins_and_name_the_boxes_of_the_trolley(s
 
     (text,) = pages(printed(client_of("print_lists", username="qian"), "pick_list", Wave.objects.get().number))
 
-    assert text.index("[A-01-1]") < text.index("[B-02-3]")
+    # The bin stands first in each row, under a head of its own.
+    assert "BinSKUArticleBarcodeUnits" in text
+    assert text.index(f"A-01-1{shop.sku.code}") < text.index(f"B-02-3{shop.other_sku.code}")
     assert "Boxes:1×22×1" in text
     assert "2warehouseorders" in text
 

@@ -19,7 +19,6 @@ from logistics.models import (
     Carrier,
     CarrierDecision,
     DeadlineRule,
-    LearnedDeadline,
     LogisticsAlert,
     Shipment,
     ShipmentState,
@@ -307,40 +306,6 @@ def test_deadlines_shrink_with_the_speed_of_the_installation(shop, settings):
 
     left = steps.work_of(sub_order).next_event_due - timezone.now()
     assert timedelta(seconds=90) < left <= timedelta(seconds=120)
-
-
-# --- Stretch and what was learned
-
-
-def test_far_provinces_stretch_what_happens_on_the_way():
-    defaults.install_default_deadlines()
-    known, since = limits.current(), steps.NOON
-
-    for area, factor in (("540102", 2.0), ("650102", 2.0), ("630102", 1.5), ("150102", 1.5), ("460105", 1.5)):
-        assert known.factor(AlertKind.STALLED, Lane("ZTO", "330106", area), since) == factor
-        assert known.factor(AlertKind.PICKUP_TIMEOUT, Lane("ZTO", "330106", area), since) == 1.0
-    assert known.factor(AlertKind.STALLED, Lane("ZTO", "330106", "110101"), since) == 1.0
-
-
-@pytest.mark.parametrize(("learned", "counts"), [(30.0, 30.0), (5.0, 12.0), (100.0, 48.0)])
-def test_what_was_learned_counts_between_half_and_double_the_table(learned, counts):
-    lane = Lane("ZTO", "330106", "110101")
-    LearnedDeadline.objects.create(
-        kind="stalled", carrier="ZTO", origin="33", destination="11", hours=learned, parcels=30, learned_at=steps.NOON
-    )
-
-    limit = limits.current().of(AlertKind.STALLED, lane)
-
-    assert (limit.warning, limit.critical) == (counts, 48.0)
-    assert limits.current().of(AlertKind.STALLED, Lane("STO", "330106", "110101")).warning == 24
-
-
-def test_within_a_province_a_parcel_is_signed_for_sooner():
-    known = limits.current()
-
-    assert known.of(AlertKind.SIGN_TIMEOUT, Lane("ZTO", "330106", "330201")).warning == 72
-    assert known.of(AlertKind.SIGN_TIMEOUT, Lane("ZTO", "330106", "110101")).warning == 120
-    assert known.of(AlertKind.SIGN_TIMEOUT, Lane("SF", "330106", "330201")).warning == 72
 
 
 # --- Groups

@@ -1,14 +1,20 @@
 """What we ask of warehouses on the 奇门 form, over real HTTP."""
 
 import pytest
+from django.utils import timezone
 
 from inventory.models import SkuBarcode
 from logistics.models import WarehouseItem, WarehouseOrder
 from logistics.warehouses import events, sending
 from oms.common.models import Connection
+from oms.common.work import xml
+from oms.common.work.xml import text_of
 from oms.simulators.mischief import Trick
+from oms.simulators.wsgi import Request, Response
 from orders.changing import cancelling
+from orders.models import Order, OrderLink
 from tests import factories, steps
+from tests.admin.conftest import client_of
 from tests.qimen import world
 from tests.qimen.world import Place
 
@@ -36,6 +42,64 @@ def test_goods_are_told_of_once_before_they_are_asked_for_and_again_once_they_ch
     assert WarehouseItem.objects.count() == 1
 
 
+def follows(order: Order, original: Order, kind: str) -> Order:
+    """The order, which follows from the original one."""
+    OrderLink.objects.create(
+        order=order,
+        original=original,
+        kind=kind,
+        reason="" if kind == "exchange" else "lost",
+        bearer="merchant",
+        units={"1": 1},
+        created_by="li",
+    )
+    return order
+
+
+def test_what_is_exchanged_or_sent_again_says_so_and_is_stopped_as_what_it_is(
+    shop: factories.Shop, link: Connection, place: Place
+) -> None:
+    original = shop.place_order(payment_method="cod")
+    (first,) = world.released(original)
+    orders = [follows(shop.place_order(payment_method="cod"), original, kind) for kind in ("exchange", "reissue")]
+    asked: list[tuple[str, str]] = []
+    answer = place.peer._answer
+
+    def heard(request: Request) -> Response:
+        body = xml.parse(request.body.decode())
+        for head in (body, body.find("deliveryOrder")):
+            if head is not None and (kind := text_of(head, "orderType")):
+                asked.append((kind, text_of(head, "preDeliveryOrderCode")))
+        return answer(request)
+
+    place.peer._answer = heard  # type: ignore[method-assign]
+    parts = world.released(*orders)
+    before = steps.work_of(first)
+    assert asked == [("HHCK", before.number), ("BFCK", before.number)]
+    types = {place.peer.book.find(world.number(part)).order_type for part in parts}  # type: ignore[union-attr]
+    assert types == {"HHCK", "BFCK"}
+
+    asked.clear()
+    for order in orders:
+        cancelling.cancel_order(order.pk, actor=steps.STAFF, reason="buyer")
+    world.asked_to_stop()
+    assert sorted(kind for kind, _before in asked) == ["BFCK", "HHCK"]
+    assert [place.peer.book.find(world.number(part)).state for part in parts] == ["CANCELED"] * 2  # type: ignore[union-attr]
+
+
+def test_a_warehouse_that_knows_no_exchanges_gets_them_as_plain_orders(shop: factories.Shop, place: Place) -> None:
+    world.connect(place, shop.warehouse, exchange_type="JYCK", reissue_type="JYCK")
+    original = shop.place_order(payment_method="cod")
+    world.released(original)
+
+    parts = world.released(
+        *(follows(shop.place_order(payment_method="cod"), original, kind) for kind in ("exchange", "reissue"))
+    )
+
+    types = {place.peer.book.find(world.number(part)).order_type for part in parts}  # type: ignore[union-attr]
+    assert types == {"JYCK"}
+
+
 def test_an_order_whose_goods_are_refused_waits_with_the_reason_and_goes_when_they_are_taken(
     shop: factories.Shop, link: Connection, place: Place
 ) -> None:
@@ -53,6 +117,17 @@ def test_an_order_whose_goods_are_refused_waits_with_the_reason_and_goes_when_th
     assert link.failures == 0
 
     place.peer.refused_items.clear()
+    # Its stage gave it up meanwhile: a person presses the button on its page.
+    page = f"/admin/logistics/warehouseorder/{work.pk}/"
+    boss = client_of("view_warehouseorder", "retry_warehouseorder")
+    assert f"{page}retry/" not in boss.get(f"{page}change/").content.decode()
+    WarehouseOrder.objects.filter(pk=work.pk).update(needs_person_since=timezone.now(), ready_at=None)
+    shown = boss.get(f"{page}change/").content.decode()
+    assert f"{page}retry/" in shown
+    assert "条码无效" in shown
+    assert client_of("view_warehouseorder").post(f"{page}retry/").status_code == 403
+    boss.post(f"{page}retry/")
+    boss.post(f"{page}retry/")
     steps.once(sending.run)
     assert (steps.work_of(waiting).state, WarehouseItem.objects.get(sku=shop.other_sku).refusal) == ("sent", "")
 

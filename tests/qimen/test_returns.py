@@ -81,6 +81,13 @@ def test_a_return_is_told_and_told_anew_with_its_waybill(shop, order, link, plac
     assert (steps.tickets(), steps.broken_invariants()) == ([], [])
 
 
+def test_what_is_to_be_exchanged_is_told_as_such(shop, order, link, place) -> None:  # type: ignore[no-untyped-def]
+    row = expected(order, 1)
+    ReturnRequest.objects.filter(pk=row.pk).update(kind="exchange")
+    announced()
+    assert place.peer.book.find(f"{row.number}-N1").order_type == "HHRK"
+
+
 def test_what_came_is_received_and_inspected_in_parts_as_the_warehouse_says(shop, order, link, place) -> None:  # type: ignore[no-untyped-def]
     row = expected(order, 4)
     announced()

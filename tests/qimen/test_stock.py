@@ -7,12 +7,12 @@ from inventory import hosting, purchasing, transferring
 from inventory.models import PurchaseOrder, ReceivedSerial, Sku, StockComparison, StockCount, StockLot, Transfer
 from inventory.purchasing import Bought
 from inventory.transferring import Moved
-from logistics import retrying
 from logistics.models import StockOrder
 from logistics.warehouses import announcing, comparing, stock_facts
 from oms.common.models import Connection, FactState, InboundFact, Ticket
 from oms.simulators.mischief import Trick
 from tests import factories, steps
+from tests.admin.conftest import client_of
 from tests.qimen import world
 from tests.qimen.world import Place
 
@@ -166,7 +166,15 @@ def test_a_refused_announcement_is_sent_again_by_a_person(shop: factories.Shop, 
     place.peer.needs_no_items = True
     StockOrder.objects.update(state="refused", reason="x", ready_at=None)
 
-    retrying.retry_stock_order(row.pk, "li")
+    page = f"/admin/logistics/stockorder/{row.pk}/"
+    assert client_of("view_stockorder").post(f"{page}retry/").status_code == 403
+    boss = client_of("view_stockorder", "retry_warehouseorder")
+    StockOrder.objects.update(told={"A1": 3})
+    shown = boss.get(f"{page}change/").content.decode()
+    assert f"{page}retry/" in shown
+    assert "A1 × 3" in shown
+    boss.post(f"{page}retry/")
+    assert f"{page}retry/" not in boss.get(f"{page}change/").content.decode()
     announced()
 
     row = StockOrder.objects.get()

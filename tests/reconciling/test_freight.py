@@ -132,6 +132,58 @@ def test_an_unknown_layout_is_read_by_its_columns_and_what_no_bill_has_is_missed
     assert broken() == []
 
 
+COLUMNS = {"columns": {"waybill": "运单", "amount": "金额", "weight": "重量"}, "totals": {}, "labels": {}}
+
+
+def unbilled():
+    """The tickets on bills that ended early: state, how many parcels and what they should cost."""
+    found = Ticket.objects.filter(kind="parcels_unbilled").order_by("pk")
+    return [(one.state, one.values["parcels"], one.values["amount"]) for one in found]
+
+
+def test_a_bill_that_ends_early_opens_one_ticket_with_the_list_of_its_parcels(shop, source):
+    BillSource.objects.filter(pk=source.pk).update(mapping=COLUMNS)
+    for number in range(3):
+        parcel(shop, f"SF90{number}", 700)
+    start = f"{HEADER}\n2026-11-02,SF1000000000001,14.40,1\n2026-11-30,SF1000000000002,23.40,2.5\n"
+    bill = read(source, "a.csv", start.encode())
+
+    assert unbilled() == [("open", 4, "35.40")]
+    assert Ticket.objects.count() == 1
+    boss = client_of(is_superuser=True)
+    page = boss.get(f"/admin/payments/bill/{bill.pk}/change/").content.decode()
+    assert "4, of which 4 are open" in page
+    listed = boss.get(f"/admin/payments/billmatch/?missed_by__id__exact={bill.pk}").content.decode()
+    assert all(number in listed for number in ("SF1000000000003", "SF900", "SF901", "SF902"))
+    assert "SF1000000000001" not in listed
+
+    # Three come with the rest of the bill; nobody will ever bill the fourth.
+    rest = "2026-11-03,SF1000000000003,14.40,1\n2026-11-03,SF900,7.00,1\n2026-11-30,SF901,7.00,1\n"
+    read(source, "b.csv", f"{HEADER}\n{rest}".encode())
+    assert unbilled() == [("open", 4, "35.40")]
+    assert broken() == []
+    address = f"/admin/payments/bill/{bill.pk}/note-missed/"
+    assert client_of("view_bill", "view_billmatch").post(address, {"reason": "free"}).status_code == 403
+    boss.post(address, {"reason": "carried for free"})
+    assert unbilled() == [("closed", 4, "35.40")]
+    assert Ticket.objects.count() == 1
+    assert BillMatch.objects.get(key="SF902").resolution == "noted"
+    assert "ended already" in boss.post(address, {"reason": "again"}, follow=True).content.decode()
+    assert broken() == []
+
+
+def test_the_ticket_of_a_bill_closes_with_the_last_parcel_that_comes(shop, source):
+    BillSource.objects.filter(pk=source.pk).update(mapping=COLUMNS)
+    start = f"{HEADER}\n2026-11-02,SF1000000000001,14.40,1\n2026-11-30,SF1000000000002,23.40,2.5\n"
+    read(source, "a.csv", start.encode())
+    assert unbilled() == [("open", 1, "14.40")]
+    read(source, "b.csv", f"{HEADER}\n2026-11-30,SF1000000000003,14.40,1\n".encode())
+
+    assert unbilled() == [("closed", 1, "14.40")]
+    assert Ticket.objects.get().closed_by == ""
+    assert broken() == []
+
+
 def test_what_the_bill_says_counts_for_the_user_of_the_account(shop, source):
     shipment = Shipment.objects.get(waybill_number="SF1000000000003")
     account = CarrierAccount.objects.create(carrier=shipment.carrier, connection=shipment.connection, name="x")

@@ -132,6 +132,17 @@ def test_a_long_day_is_planned_as_a_job(shop, station, boss, monkeypatch):  # no
     assert RoutePlan.objects.get().figures["served"] == 1
 
 
+def test_a_day_that_is_over_is_refused_at_once_however_long(shop, station, boss, monkeypatch):  # noqa: F811
+    hire(station)
+    parcel_of(shop.place_order(payment_method="cod"))
+    monkeypatch.setattr(jobs, "MOST_AT_ONCE", 0)
+
+    for day, words in (("2026-01-04", "That day is over."), ("9999-12-31", "Plan at most 60 days ahead.")):
+        shown = boss.post(f"/admin/logistics/station/{station.pk}/plan/", {"day": day}, follow=True)
+        assert words in shown.content.decode()
+    assert not Job.objects.exists()
+
+
 def test_parcels_are_scanned_with_a_result_each(shop, station, boss):  # noqa: F811
     parcel = parcel_of(shop.place_order(payment_method="cod"))
     page = f"/admin/logistics/station/{station.pk}/scanning/"

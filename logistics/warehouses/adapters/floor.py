@@ -10,6 +10,8 @@ from logistics.warehouses.adapters import Answer, Request
 from oms.common.copying import text_array
 from oms.common.models import Connection
 
+PROTOCOL = "floor"
+
 
 class FloorWarehouse:
     """See `logistics.warehouses.adapters.WarehouseSystem`."""

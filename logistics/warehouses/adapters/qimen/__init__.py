@@ -57,7 +57,7 @@ class QimenWarehouse:
         mine = setup.of(link)
 
         def ask(one: _Asked) -> Answer:
-            body = bodies.stop(one.reference, one.warehouse, one.owner, mine.options.order_type, mine)
+            body = bodies.stop(one.reference, one.warehouse, one.owner, mine.order_type(one.follows), mine)
             said = wire.ask(link, mine, "order.cancel", {**body, "orderId": _single(one.their_number)})
             if said.is_done:
                 return Answer(taken=True, is_later=mine.options.cancels_later)
@@ -167,12 +167,14 @@ def _of_batch(mine: Setup, reason: str | None) -> Answer | Unclear:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A warehouse order that is asked for, or asked to be stopped, as the other side knows it."""
+    """A warehouse order that is asked for, or asked to be stopped, as the other side knows it; `follows` as it was told
+    (see `contents.Order`)."""
 
     reference: str
     warehouse: str
     owner: str
     their_number: str
+    follows: str
 
 
 def _single(numbers: str) -> str:
@@ -181,8 +183,9 @@ def _single(numbers: str) -> str:
 
 def _asked(references: Sequence[str]) -> list[_Asked]:
     rows = WarehouseOrder.objects.filter(number__in=references).order_by("pk")
+    told = contents.orders(references)
     return [
-        _Asked(*row)
+        _Asked(*row, told[row[0]].follows if row[0] in told else "")
         for row in rows.values_list("number", "warehouse__code", "sub_order__merchant__code", "their_number")
     ]
 

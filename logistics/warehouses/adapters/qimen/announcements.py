@@ -14,8 +14,8 @@ from oms.common.models import Connection
 from oms.common.work.calling import Unclear
 from oms.common.work.singly import one_by_one
 
-# What the form calls goods that come back from buyers.
-_RETURNS = "THRK"
+# What the form calls goods that come back from buyers, and those for which others go out.
+_RETURNS, _EXCHANGED = "THRK", "HHRK"
 # By what it is and which way it goes: what the form calls it.
 _TYPES = {
     (False, StockOrderKind.IN): "CGRK",
@@ -55,7 +55,7 @@ def announce(link: Connection, wanted: Sequence[Announcement]) -> Mapping[str, A
 
 def _type(one: Announcement) -> str:
     if one.back is not None:
-        return _RETURNS
+        return _EXCHANGED if one.back.is_exchange else _RETURNS
     return _TYPES[one.is_transfer, one.kind]
 
 
@@ -80,7 +80,7 @@ def _return(one: Announcement, back: Back, mine: Setup, item_ids: Mapping[int, s
     name, phone, province, city, district, address = back.sender
     head = {
         "returnOrderCode": one.reference,
-        "orderType": _RETURNS,
+        "orderType": _type(one),
         "warehouseCode": mine.warehouse(one.warehouse),
         "ownerCode": mine.owner(one.merchant),
         "preDeliveryOrderCode": back.warehouse_order or None,

@@ -18,7 +18,9 @@ def delivery_order(request: Request, order: Order, mine: Setup, item_ids: Mappin
     owner = mine.owner(order.merchant)
     head = {
         "deliveryOrderCode": request.reference,
-        "orderType": mine.options.order_type,
+        "orderType": mine.order_type(order.follows),
+        "preDeliveryOrderCode": order.before or None,
+        "preDeliveryOrderId": order.theirs_before if order.theirs_before and "," not in order.theirs_before else None,
         "warehouseCode": mine.warehouse(request.warehouse),
         "ownerCode": owner,
         "orderFlag": "COD" if order.to_collect else None,

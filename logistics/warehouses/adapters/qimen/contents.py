@@ -9,6 +9,7 @@ from django.db import connection
 
 from oms.common.copying import array, text_array
 from orders.models.order import PaymentMethod, Promise
+from orders.models.order_link import LinkKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A warehouse order as a whole; `to_collect` are the yuan that the buyer pays on delivery."""
+    """A warehouse order as a whole; `to_collect` are the yuan that the buyer pays on delivery. `follows` (a LinkKind or
+    "") says how its order follows from another one, of which `before` and `theirs_before` are the warehouse order: what
+    we and the warehouse call it, "" where it was none of this warehouse system's."""
 
     recipient: Person
     sender: Person
@@ -68,6 +71,9 @@ class Order:
     is_urgent: bool
     to_collect: Decimal
     payable: Decimal
+    follows: str
+    before: str
+    theirs_before: str
     lines: list[Line] = field(default_factory=list)
 
 
@@ -78,6 +84,8 @@ def orders(numbers: Sequence[str]) -> Mapping[str, Order]:
             f"""
             SELECT w.number, w.created_at, o.ordered_at, c.code, o.external_number, m.code, part.remarks,
                 part.is_urgent, part.to_collect, part.payable,
+                CASE WHEN k.kind <> '{LinkKind.EXCHANGE}' OR before.number IS NOT NULL THEN k.kind ELSE '' END,
+                coalesce(before.number, ''), coalesce(before.their_number, ''),
                 o.recipient_name, o.recipient_phone, r.province, r.city, r.district, o.recipient_address,
                 coalesce(nullif(h.contact_name, ''), h.name), h.contact_phone, hr.province, hr.city, hr.district,
                 coalesce(nullif(h.address, ''), h.name)
@@ -85,6 +93,13 @@ def orders(numbers: Sequence[str]) -> Mapping[str, Order]:
             JOIN orders_order o ON o.id = s.order_id JOIN inventory_region r ON r.code = o.region_id
             JOIN merchants_channel c ON c.id = o.channel_id JOIN merchants_merchant m ON m.id = s.merchant_id
             JOIN inventory_warehouse h ON h.id = w.warehouse_id JOIN inventory_region hr ON hr.code = h.region_id
+            LEFT JOIN orders_orderlink k ON k.order_id = o.id
+            LEFT JOIN LATERAL (
+                SELECT b.number, b.their_number FROM logistics_warehouseorder b
+                JOIN orders_suborder bs ON bs.id = b.sub_order_id
+                WHERE bs.order_id = k.original_id AND b.connection_id = w.connection_id
+                ORDER BY b.is_current DESC, b.warehouse_id = w.warehouse_id DESC, b.id LIMIT 1
+            ) AS before ON true
             CROSS JOIN LATERAL (
                 -- Of all the orders that it has goods of.
                 SELECT coalesce(string_agg(DISTINCT po.remark, ' / ') FILTER (WHERE po.remark <> ''), '') AS remarks,
@@ -101,7 +116,8 @@ def orders(numbers: Sequence[str]) -> Mapping[str, Order]:
             [text_array(numbers)],
         )
         found = {
-            number: Order(Person(*facts[9:15]), Person(*facts[15:]), *facts[:9]) for number, *facts in cursor.fetchall()
+            number: Order(Person(*facts[12:18]), Person(*facts[18:]), *facts[:12])
+            for number, *facts in cursor.fetchall()
         }
         cursor.execute(
             """

@@ -8,6 +8,7 @@ import msgspec
 from logistics.carriers import codes
 from oms.common.errors import OmsError
 from oms.common.models import Connection
+from orders.models.order_link import LinkKind
 
 PROTOCOL = "qimen"
 APP_KEY, APP_SECRET, SESSION = "app_key", "app_secret", "session"
@@ -28,6 +29,8 @@ class Options(msgspec.Struct, frozen=True):
     unsigned: bool = False
     prefixed: bool = False
     order_type: str = "JYCK"
+    exchange_type: str = "HHCK"
+    reissue_type: str = "BFCK"
     creates_by: Literal["deliveryorder.create", "deliveryorder.batchcreate"] = "deliveryorder.create"
     batch: int = 50
     cancels_later: bool = False
@@ -70,6 +73,11 @@ class Setup:
     def our_merchant(self, owner: str) -> str:
         """Our code of the owner of goods."""
         return next((ours for ours, code in self.options.owners.items() if code == owner), owner)
+
+    def order_type(self, follows: str) -> str:
+        """What the other side calls an order that follows from another one as `follows` (a LinkKind) says."""
+        types = {LinkKind.EXCHANGE.value: self.options.exchange_type, LinkKind.REISSUE.value: self.options.reissue_type}
+        return types.get(follows, self.options.order_type)
 
     def carrier(self, code: str) -> str:
         """What the other side calls our carrier."""
