@@ -13,11 +13,13 @@ from inventory.models import Warehouse
 from logistics.buyer.asking import BUYER, NotNow
 from logistics.returning import following, picking_up
 from oms.common.errors import OmsError
-from orders.models import Order, OrderLine, ReturnReason, ReturnRequest, ReturnState, SubOrder, SubOrderLine
+from orders import kinds as order_kinds
+from orders.models import Order, OrderEvent, OrderLine, ReturnReason, ReturnRequest, ReturnState, SubOrder, SubOrderLine
 from orders.models.return_request import BY_REQUEST, ReturnKind
 from orders.models.return_rule import REFUSED_AT_DOOR
 from orders.models.sub_order import ARRIVED
 from orders.returning import counting, deciding, requesting, travelling
+from orders.returning.kinds import NOT_REPAIRED, REPAIRED
 from orders.returning.tracks import Track
 
 # What the forms of the page ask for.
@@ -35,13 +37,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A return as its buyer reads it, with what the buyer may do about it. `address` is where the goods go."""
+    """A return as its buyer reads it, with what the buyer may do about it. `address` is where the goods go, `news` what
+    became of a repair."""
 
     row: ReturnRequest
     goods: Sequence[tuple[str, int]]
     address: str
     parcel: Track | None
     couriers: picking_up.Offer
+    news: str = ""
 
     @property
     def may_send(self) -> bool:
@@ -81,11 +85,13 @@ def told(order: Order) -> list[Told]:
     shown = []
     returns = list(rows.prefetch_related("lines__sub_order_line"))
     couriers = picking_up.offers(returns)
+    repairs = OrderEvent.objects.filter(order=order, kind__in=[str(REPAIRED), str(NOT_REPAIRED)])
+    news = {event.data["number"]: order_kinds.tell(event) for event in repairs.order_by("pk")}
     for row in returns:
         goods = [(names[line.sub_order_line.order_line_id], line.quantity) for line in row.lines.all()]
         house = row.warehouse
         address = _address(house) if house else ""
-        shown.append(Told(row, goods, address, parcels.get(row.pk), couriers[row.pk]))
+        shown.append(Told(row, goods, address, parcels.get(row.pk), couriers[row.pk], news.get(row.number, "")))
     return shown
 
 
@@ -130,7 +136,12 @@ def act(request: HttpRequest, order: Order, action: str) -> None:
     elif action == "return_cancel":
         deciding.cancel(row.pk, reason=reason, actor=BUYER)
     elif action == "return_escalate":
-        deciding.escalate(row.pk, reason=reason, actor=BUYER)
+        deciding.escalate(row.pk, reason=reason, actor=BUYER, version=_version(data.get("version", "")))
+
+
+def _version(text: str) -> int:
+    """The version of the return that the buyer looked at; none is that of no return."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _window(text: str) -> tuple[datetime, datetime]:

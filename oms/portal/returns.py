@@ -31,8 +31,16 @@ from orders.models.return_request import ENDED_WITHOUT, EXPECTED, TIMED
 from orders.returning import deciding, inspecting, paying, requesting, travelling
 from payments.exchanging import pages as exchange_pages
 from payments.granting.deciding import Seen
-from payments.returning import granting, order_panel, showing
-from payments.returning.forms import GrantForm, InspectForm, ReasonForm, RequestForm, WayBackForm, WaybillForm
+from payments.returning import granting, order_panel, showing, unrepairable
+from payments.returning.forms import (
+    GrantForm,
+    InspectForm,
+    InsteadForm,
+    ReasonForm,
+    RequestForm,
+    WayBackForm,
+    WaybillForm,
+)
 from payments.returning.pages import photo_answer
 from payments.returning.tabs import ArrivedFilter, OverdueFilter
 
@@ -81,6 +89,11 @@ def _sold(row: ReturnRequest, merchant: Merchant) -> bool:
     return row.order.channel.merchant_id == merchant.pk
 
 
+def _repairs(row: ReturnRequest, merchant: Merchant) -> bool:
+    """Whether the merchant says what becomes of a repair: it fulfils, sold, and has the goods."""
+    return _fulfils(row, merchant) and _sold(row, merchant) and _keeps(row, merchant)
+
+
 def _warehouse(merchant: Merchant, code: str) -> int | None:
     if not code.strip():
         return None
@@ -116,7 +129,7 @@ def _decline(request: HttpRequest, row: ReturnRequest, data: dict[str, Any]) -> 
 
 
 def _escalate(request: HttpRequest, row: ReturnRequest, data: dict[str, Any]) -> ReturnRequest:
-    return deciding.escalate(row.pk, reason=data["reason"], actor=actor_of(request))
+    return deciding.escalate(row.pk, reason=data["reason"], actor=actor_of(request), version=data["version"])
 
 
 def _hand_over(request: HttpRequest, row: ReturnRequest, data: dict[str, Any]) -> ReturnRequest:
@@ -215,6 +228,7 @@ class OwnReturns(OwnPages, RowActions):
             path("photo/<int:photo_id>/", wrap(photo_view), name=f"{_NAME}_photo"),
             path("<int:row_id>/inspect/", wrap(inspect_view), name=f"{_NAME}_inspect"),
             path("<int:row_id>/grant/", wrap(grant_view), name=f"{_NAME}_grant"),
+            path("<int:row_id>/cannot-repair/", wrap(cannot_repair_view), name=f"{_NAME}_cannot_repair"),
             *super().get_urls(),
         ]
 
@@ -234,9 +248,10 @@ class OwnReturns(OwnPages, RowActions):
                 "shown_exchange": exchange_pages.context_of(row) if sold else None,
                 "may_inspect": may(SHIP) and _keeps(row, merchant),
                 "may_grant": may(MONEY) and sold,
+                "instead": unrepairable.shown(row) if may(ORDERS) and _repairs(row, merchant) else None,
                 "routes": {
                     "order": "merchant:orders_order_change" if sold else "",
-                    **{name: f"merchant:{_NAME}_{name}" for name in ("inspect", "photo", "grant")},
+                    **{name: f"merchant:{_NAME}_{name}" for name in ("inspect", "photo", "grant", "cannot_repair")},
                 },
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
@@ -295,6 +310,15 @@ def grant_view(request: HttpRequest, row_id: int) -> HttpResponse:
         return _("%(number)s waits for the operator, who grants it.") % {"number": grant.number}
 
     return _on_page(request, row_id, MONEY, GrantForm, do, _sold)
+
+
+def cannot_repair_view(request: HttpRequest, row_id: int) -> HttpResponse:
+    """Give the buyer something else in place of a repair."""
+
+    def do(data: dict[str, Any]) -> str:
+        return unrepairable.confirm(row_id, data, actor=actor_of(request))
+
+    return _on_page(request, row_id, ORDERS, InsteadForm, do, _repairs)
 
 
 def request_view(request: HttpRequest, order_id: int) -> HttpResponse:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
+from orders.changing import followed_gifts
 from orders.changing import units as cancelling_units
 
 
@@ -29,3 +30,8 @@ def units_by_position(order_id: int, lines: Sequence[Mapping[str, Any]], attr: s
                 raise InvalidInput([FieldError(attr, "repeated", _("Name each line once."))])
             units[position] = each * line["quantity"]
     return units
+
+
+def gifts_that_followed(rows: Sequence[Mapping[str, Any]]) -> list[followed_gifts.Named]:
+    """Gifts that followed as callers name them."""
+    return [followed_gifts.Named(row["order"], row["position"], row["quantity"]) for row in rows]

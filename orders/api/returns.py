@@ -18,6 +18,7 @@ from oms.common.door.errors import InvalidInput
 from oms.common.door.places import NewestOrByChange
 from oms.common.door.schema import ErrorsSerializer
 from oms.common.errors import FieldError, OmsError
+from orders.api.naming import gifts_that_followed
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.returns import (
     DecisionSerializer,
@@ -123,6 +124,8 @@ class ReturnsView(ReturnScopedView):
             "Units of a delivered sub-order come back, or are to be paid for. It is decided by the terms of who fulfils"
             " it: at once, or by `decide`; what speaks against it stands in `outside_terms`. After an `exchange` was"
             " approved, an order of the new goods follows: `exchange` names it, and `return.exchanged` tells of it."
+            " Gifts that followed by orders of their own come back by returns of those; what the buyer keeps of them"
+            " stands in `followed_kept`."
         ),
         tags=["returns"],
         request=ReturnRequestSerializer,
@@ -138,7 +141,8 @@ class ReturnsView(ReturnScopedView):
         part = get_object_or_404(theirs, number=data["sub_order"])
         units, goods = units_of(part, data["lines"]), goods_of(data)
         amount = data.get("agreed_amount")
-        wanted = requesting.Wanted(data["kind"], units, data["reason"], data["remark"], amount, goods)
+        kept = gifts_that_followed(data["followed_kept"])
+        wanted = requesting.Wanted(data["kind"], units, data["reason"], data["remark"], amount, goods, kept)
         row = requesting.request(part.order_id, wanted, actor=self.actor)
         return self.answer(row.pk, status.HTTP_201_CREATED)
 
@@ -226,6 +230,7 @@ class ReturnEscalationView(ReturnScopedView):
     """Asking the platform to decide."""
 
     scopes = {"POST": "orders.write"}
+    checks_version = frozenset({"POST"})
     serializer_class = ReturnSerializer
 
     @extend_schema(
@@ -239,8 +244,8 @@ class ReturnEscalationView(ReturnScopedView):
     )
     def post(self, request: Request, number: str) -> Response:
         """Let the platform decide."""
+        version = version_of(request)
         row = get_object_or_404(self.returns(), number=number)
-        deciding.escalate(
-            row.pk, reason=read_body(EscalationSerializer, request).validated_data["reason"], actor=self.actor
-        )
+        reason = read_body(EscalationSerializer, request).validated_data["reason"]
+        deciding.escalate(row.pk, reason=reason, actor=self.actor, version=version)
         return self.answer(row.pk)

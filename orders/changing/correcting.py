@@ -138,6 +138,44 @@ def _rows(extras: Sequence[Extra]) -> dict[_Row, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """What an order's charges come to, in fen: what is held of each tender, what was given beside the price, the
+    freight of units that are gone that does not go back, gifts that are charged (by line), and the charges of what is
+    kept."""
+
+    held: Tenders
+    given: int
+    freight_kept: int
+    gifts: Mapping[int, int]
+    kept: Mapping[_Row, int]
+
+
+def totals(order_id: int) -> Totals:
+    """What the order's charges come to by now. One statement."""
+    return _totals(_charges([order_id]).get(order_id, {}))
+
+
+def _totals(of_order: Mapping[_Row, int]) -> Totals:
+    sums: dict[str, int] = defaultdict(int)
+    kept: dict[_Row, int] = {}
+    for row, amount in of_order.items():
+        # What was used for an exchange went back first.
+        if row.cause != ChargeCause.EXCHANGED:
+            sums[row.component] += amount
+        if row.cause in KEPT:
+            kept[row] = amount
+    gifts: dict[int, int] = defaultdict(int)
+    freight = 0
+    for row, amount in kept.items():
+        if row.cause == ChargeCause.FREIGHT_KEPT and row.component == _C.FREIGHT:
+            freight += amount
+        if row.cause == ChargeCause.GIFT_KEPT and row.component == _C.GOODS and row.line is not None:
+            gifts[row.line] += amount
+    held = Tenders(sum(sums.values()), -sums[_C.GIFT_CARD], -sums[_C.POINTS])
+    return Totals(held, -sums[_C.EXTRA], freight, gifts, kept)
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """An order's money as it stands: its books (`held` is what its charges say), the charges of what is kept, in fen;
     what was paid in all; and its channel's code."""
@@ -156,40 +194,24 @@ def read(order_ids: Collection[int]) -> dict[int, Read]:
     for order_id, paid, channel in (
         Order.objects.filter(pk__in=list(order_ids)).order_by("pk").values_list("pk", "paid_amount", "channel__code")
     ):
-        own, of_order = lines.get(order_id, []), charges.get(order_id, {})
+        own, sums = lines.get(order_id, []), _totals(charges.get(order_id, {}))
         own = [
             (position, replace(line, instead=instead[line.key]) if line.key in instead else line)
             for position, line in own
         ]
         keys = {position: line.key for position, line in own}
-        totals: dict[str, int] = defaultdict(int)
-        kept: dict[_Row, int] = {}
-        for row, amount in of_order.items():
-            # What was used for an exchange went back first.
-            if row.cause != ChargeCause.EXCHANGED:
-                totals[row.component] += amount
-            if row.cause in KEPT:
-                kept[row] = amount
-        held = Tenders(sum(totals.values()), -totals[_C.GIFT_CARD], -totals[_C.POINTS])
-        gifts: dict[int, int] = defaultdict(int)
-        freight = 0
-        for row, amount in kept.items():
-            if row.cause == ChargeCause.FREIGHT_KEPT and row.component == _C.FREIGHT:
-                freight += amount
-            if row.cause == ChargeCause.GIFT_KEPT and row.component == _C.GOODS and row.line is not None:
-                gifts[row.line] += amount
         books = Books(
             lines=[line for _position, line in own],
             promotions=[
                 Promotion(code, rule, frozenset(keys[place] for place in covered or keys if place in keys))
                 for code, rule, covered in promotions.get(order_id, [])
             ],
-            held=held,
-            given=-totals[_C.EXTRA],
-            freight_kept=freight,
-            gifts_missing=gifts,
+            held=sums.held,
+            given=sums.given,
+            freight_kept=sums.freight_kept,
+            gifts_missing=sums.gifts,
         )
-        found[order_id] = Read(books, kept, to_fen(paid), channel)
+        found[order_id] = Read(books, sums.kept, to_fen(paid), channel)
     return found
 
 

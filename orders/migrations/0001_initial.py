@@ -686,6 +686,7 @@ class Migration(FirstMigration):
                 ('fault', models.CharField(choices=[('buyer', 'Buyer'), ('merchant', 'Merchant'), ('platform', 'Platform')], max_length=10, verbose_name='whose fault')),
                 ('pays_on', models.CharField(choices=[('inspection', 'Once they are inspected'), ('handed_over', 'Once the carrier has them')], default='inspection', editable=False, max_length=12, verbose_name='money is due')),
                 ('agreed_amount', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True, verbose_name='agreed amount (yuan)')),
+                ('followed_kept', models.JSONField(blank=True, db_default=[], default=list, editable=False, help_text='As whoever asked for it said: units, by the order that sent them and the position there.', verbose_name='later gifts that are kept')),
                 ('outside_terms', models.JSONField(blank=True, default=list, editable=False, verbose_name='outside the terms')),
                 ('decide_hours', models.PositiveSmallIntegerField(default=48, editable=False, verbose_name='hours to decide')),
                 ('ship_days', models.PositiveSmallIntegerField(default=7, editable=False, verbose_name='days to send back')),

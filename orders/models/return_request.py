@@ -124,6 +124,14 @@ class ReturnRequest(WorkItem, Versioned, TellsChanges):
         _("money is due"), max_length=12, choices=PaysOn.choices, default=PaysOn.INSPECTION, editable=False
     )
     agreed_amount = money(_("agreed amount (yuan)"), null=True, blank=True)
+    followed_kept = models.JSONField(
+        _("later gifts that are kept"),
+        default=list,
+        db_default=[],
+        blank=True,
+        editable=False,
+        help_text=_("As whoever asked for it said: units, by the order that sent them and the position there."),
+    )
     outside_terms = models.JSONField(_("outside the terms"), default=list, blank=True, editable=False)
     decide_hours = models.PositiveSmallIntegerField(_("hours to decide"), default=48, editable=False)
     ship_days = models.PositiveSmallIntegerField(_("days to send back"), default=7, editable=False)

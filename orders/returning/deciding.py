@@ -106,10 +106,13 @@ def expire(return_id: int, *, actor: Actor) -> None:
 @transaction.atomic
 def escalate(return_id: int, *, reason: str, actor: Actor, version: int | None = None) -> ReturnRequest:
     """The buyer does not agree with the merchant: the platform looks at it, and the merchant decides no longer. Raises
-    OmsError for an empty reason, NotNow where nothing is declined or to be decided, ChangedMeanwhile."""
+    OmsError for an empty reason, NotNow where nothing is declined or to be decided or the platform looks at it already,
+    ChangedMeanwhile."""
     row = lock_return(return_id, version=version)
     why = given(reason)
     require(row, ReturnState.REQUESTED, ReturnState.DECLINED)
+    if row.is_escalated:
+        raise locking.NotNow(_("The platform decides on this return."))
     row.is_escalated = True
     locking.save(row, kinds.ESCALATED, actor, why=why)
     trouble = tickets.Trouble(row.pk, "escalated", {"number": row.number, "why": why}, about_id=row.order_id)

@@ -62,7 +62,7 @@ def inspect(
     if named is not None:
         serials.note(row, lines, findings, named, wants_all=wants_all_serials)
     _write(lines, findings, note)
-    _restock(row, lines, findings, actor)
+    restock(row, lines, findings, actor)
     gone = {
         key: units
         for key, found in findings.items()
@@ -84,7 +84,7 @@ def inspect(
     elif row.money_state == MoneyState.TO_GRANT and not is_there:
         row.money_state = MoneyState.NOTHING
     tickets.close_tickets([RETURN_TO_INSPECT], [row.pk])
-    if row.kind == ReturnKind.REPAIR:
+    if row.kind == ReturnKind.REPAIR and is_there:
         trouble = tickets.Trouble(row.pk, "", {"number": row.number}, about_id=row.order_id)
         tickets.open_tickets(REPAIR_TO_SEND, [trouble], opened_by=actor.name[:80])
     locking.save(row, kinds.INSPECTED, actor, found=told)
@@ -175,7 +175,9 @@ def _write(lines: Mapping[int, ReturnLine], findings: Findings, note: str) -> No
     )
 
 
-def _restock(row: ReturnRequest, lines: Mapping[int, ReturnLine], findings: Findings, actor: Actor) -> None:
+def restock(row: ReturnRequest, lines: Mapping[int, ReturnLine], findings: Findings, actor: Actor) -> None:
+    """Book what was found of the locked return's `lines` (by sub-order line) into its warehouse's stock, by quality;
+    nothing of a repair."""
     if row.kind == ReturnKind.REPAIR:
         return
     arrived = [

@@ -165,6 +165,15 @@ REPAIRED = event(
     icon="build",
     for_buyer=True,
 )
+NOT_REPAIRED = event(
+    "return_not_repaired",
+    words.tell_not_repaired,
+    ("number", "instead", "why"),
+    news={"return.not_repaired": "It cannot be repaired; money or the same goods anew take its place."},
+    tone="warning",
+    icon="build",
+    for_buyer=True,
+)
 CLOSED = event(
     "return_closed",
     _("Return %(number)s is closed."),

@@ -134,7 +134,10 @@ def _touch(row: ReturnRequest) -> None:
 def close_if_done(row: ReturnRequest) -> bool:
     """Close the locked return where neither its goods nor its money have anything left to do; returns whether it did.
     To be saved by the caller."""
-    if row.state not in _GOODS_DONE or row.money_state not in MONEY_DONE or row.kind == ReturnKind.REPAIR:
+    if row.state not in _GOODS_DONE or row.money_state not in MONEY_DONE:
+        return False
+    # What is there of a repair is still to be sent.
+    if row.kind == ReturnKind.REPAIR and row.lines.filter(open_quantity__gt=0).exists():
         return False
     _close(row)
     return True

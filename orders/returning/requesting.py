@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from inventory import hosting
 from inventory.models import Warehouse
 from oms.common.errors import OmsError
 from orders.actors import Actor, job
-from orders.changing import charging
+from orders.changing import charging, followed_gifts
 from orders.locking import lock_order, mark_changed
 from orders.models import (
     ActorKind,
@@ -47,7 +47,8 @@ class OutsideTerms(OmsError):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What somebody wants: units by sub-order line (id) of one sub-order, and why. `agreed_amount` (yuan) is money in
-    place of all of it, where no goods come back; `goods` is what an exchange is to send, none: the same again."""
+    place of all of it, where no goods come back; `goods` is what an exchange is to send, none: the same again;
+    `followed_kept` are gifts that followed, and stay with the buyer."""
 
     kind: str
     units: Mapping[int, int]
@@ -55,6 +56,7 @@ class Wanted:
     remark: str = ""
     agreed_amount: Decimal | None = None
     goods: Sequence[NewGoods] = ()
+    followed_kept: Sequence[followed_gifts.Named] = ()
 
 
 @transaction.atomic
@@ -79,6 +81,7 @@ def request(
     _check_amount(order_id, wanted)
     if wanted.goods and wanted.kind != ReturnKind.EXCHANGE:
         raise OmsError(_("New goods are sent only for an exchange."), attr="goods")
+    _check_followed(order_id, wanted)
     part = lines[0].sub_order
     now = timezone.now()
     terms = terms_of(line.order_line.sku for line in lines)
@@ -100,6 +103,7 @@ def request(
         way_back_by=reason.fault,
         pays_on=terms.pays_on,
         agreed_amount=wanted.agreed_amount,
+        followed_kept=[asdict(one) for one in wanted.followed_kept],
         outside_terms=[code.value for code in outside],
         decide_hours=terms.decide_hours,
         ship_days=terms.ship_days,
@@ -128,6 +132,14 @@ def request(
     if terms.approves_at_once and not outside:
         return deciding.approve(row.pk, actor=job(deadlines.NAME))
     return row
+
+
+def _check_followed(order_id: int, wanted: Wanted) -> None:
+    if not wanted.followed_kept:
+        return
+    if wanted.kind == ReturnKind.REPAIR or wanted.agreed_amount is not None:
+        raise OmsError(_("Leave this out: it says nothing for this kind."), attr="followed_kept")
+    followed_gifts.by_part(order_id, wanted.followed_kept)
 
 
 def _back_to(of_terms: int | None, sent_from: int | None, lines: Iterable[SubOrderLine]) -> int | None:
@@ -172,7 +184,7 @@ def request_each(
         raise OmsError(_("Name at least one unit."), attr="lines")
     done = []
     for units in by_part.values():
-        one = Wanted(wanted.kind, units, wanted.reason, wanted.remark, wanted.agreed_amount, wanted.goods)
+        one = replace(wanted, units=units)
         done.append(request(order_id, one, actor=actor, files=files, version=version))
         version = None
         for file in files:

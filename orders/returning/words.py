@@ -28,6 +28,15 @@ def tell_cancelled(data: story.Data) -> str:
     return story.fill(sentence, {**data, "why": story.REASONS.word(str(data.get("why") or "–"))})
 
 
+def tell_not_repaired(data: story.Data) -> str:
+    """That goods cannot be repaired, why, and what the buyer gets instead."""
+    if data.get("instead") == ReturnKind.EXCHANGE:
+        sentence = gettext("The goods of return %(number)s cannot be repaired (%(why)s): the same are sent anew.")
+    else:
+        sentence = gettext("The goods of return %(number)s cannot be repaired (%(why)s): their money goes back.")
+    return story.fill(sentence, data)
+
+
 def tell_inspected(data: story.Data) -> str:
     """What inspection found in the end."""
     return _tell_found(gettext("The goods of return %(number)s were inspected: %(found)s."), data)

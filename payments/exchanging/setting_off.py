@@ -19,7 +19,7 @@ from oms.common.money import fen_text, to_fen, yuan
 from oms.common.work import nudging
 from orders.actors import Actor
 from orders.changing import charging, correcting
-from orders.changing.keeping import Books, FreightBack, Kept, Tenders
+from orders.changing.keeping import FreightBack, Kept, Tenders
 from orders.models import Exchange, Order, OrderCharge
 from orders.models.amounts import Bearer
 from orders.models.charge import ChargeCause, ChargeComponent
@@ -33,12 +33,11 @@ _C = ChargeComponent
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """Units that were taken back: what is kept of the order, its books before and after, what they give by tender, and
-    what of it pays for new goods (fen)."""
+    """Units that were taken back: what is kept of the order, their freight that does not go back, what they give by
+    tender, and what of it pays for new goods (fen)."""
 
     kept: Kept
-    before: Books
-    after: Books
+    freight_kept: int
     gives: Tenders
     used: Tenders
 
@@ -70,7 +69,7 @@ def take_back(
     """Units (by sub-order line) of a locked order came back, as `charging.take_back_units` does; those that were
     exchanged for others give no freight back, and count for promotions as long as the others are worth as much."""
     exchange = of_return(return_id)
-    before = correcting.read([order_id])[order_id].books
+    before = correcting.totals(order_id)
     if exchange is not None:
         freight = FreightBack.NOTHING
         exchange.kept = _stand_for(exchange, units)
@@ -78,10 +77,10 @@ def take_back(
     kept = charging.take_back_units(
         order_id, units, freight=freight, gifts_kept=gifts_kept, reference=reference, actor=actor, bearer=bearer
     )
-    after = correcting.read([order_id])[order_id].books
+    after = correcting.totals(order_id)
     gives = before.held.less(after.held)
     used = _take(used_of(exchange), gives) if exchange is not None else Tenders()
-    return TakenBack(kept, before, after, gives, used)
+    return TakenBack(kept, after.freight_kept - before.freight_kept, gives, used)
 
 
 def _stand_for(exchange: Exchange, units: Mapping[int, int]) -> dict[str, list[int]]:

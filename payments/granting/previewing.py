@@ -15,7 +15,7 @@ from oms.common.money import fen_text, to_fen, yuan
 from orders.actors import Actor
 from orders.changing import charging, correcting, followed_gifts
 from orders.changing.followed_gifts import FollowedGift
-from orders.changing.keeping import RULES_VERSION, FreightBack, promotions_kept
+from orders.changing.keeping import RULES_VERSION, FreightBack
 from orders.intake.apportionment import Shares
 from orders.locking import lock_order
 from orders.models import ActorKind, OrderLine, OrderPromotion, SubOrderState
@@ -316,7 +316,7 @@ def _of_return(order_id: int, chosen: Chosen, reason: GrantReason, return_id: in
         )
     finally:
         transaction.savepoint_rollback(undone)
-    kept, before, after, back = taken.kept, taken.before, taken.after, taken.goes_back
+    kept, back = taken.kept, taken.goes_back
     names = {line.pk: line.name for line in OrderLine.objects.filter(order=order_id)}
     by_line: dict[int, tuple[int, Shares]] = {}
     for key, shares in gone.items():
@@ -333,7 +333,7 @@ def _of_return(order_id: int, chosen: Chosen, reason: GrantReason, return_id: in
         share_paid=sum(shares.payable + shares.gift_card + shares.points for shares in gone.values()),
         kept_cost=kept.cost,
         gifts_charged=kept.charges,
-        freight_kept=after.freight_kept - before.freight_kept,
+        freight_kept=taken.freight_kept,
         not_collected=kept.not_collected,
         lines=tuple(
             ReturnedLine(
@@ -347,7 +347,7 @@ def _of_return(order_id: int, chosen: Chosen, reason: GrantReason, return_id: in
         ),
         promotions=tuple(
             PromotionShown(promotion.code, of_names.get(promotion.code, ""), promotion.share, promotion.now)
-            for promotion in promotions_kept(after)
+            for promotion in kept.promotions
         ),
         exchanged=taken.used.total,
     )

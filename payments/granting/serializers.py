@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from oms.common.door.api import LineField
-from orders.api.serializers.changing import UnitsSerializer
+from orders.api.serializers.changing import FollowedGiftSerializer, UnitsSerializer
 from orders.api.serializers.money import money_field
 from payments.models import GrantKind, RefundGrant
 
@@ -124,6 +124,9 @@ class PreviewSerializer(serializers.Serializer):
     gifts_kept = UnitsSerializer(
         many=True, required=False, help_text="Units of gifts that should come back with them and do not."
     )
+    followed_kept = FollowedGiftSerializer(
+        many=True, required=False, help_text="Gifts that followed by orders of their own, and did not come back."
+    )
 
 
 @extend_schema_serializer(
@@ -157,6 +160,7 @@ class RefundRequestSerializer(serializers.Serializer):
     )
     lines = UnitsSerializer(many=True, required=False, allow_empty=False, help_text="For returns: what came back.")
     gifts_kept = UnitsSerializer(many=True, required=False)
+    followed_kept = FollowedGiftSerializer(many=True, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A return names units, all else an amount."""

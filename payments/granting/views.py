@@ -13,8 +13,9 @@ from rest_framework.response import Response
 from oms.common.door.api import read_body, represent
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
-from orders.api.naming import units_by_position
+from orders.api.naming import gifts_that_followed, units_by_position
 from orders.api.scoping import OrderScopedView
+from orders.changing import followed_gifts
 from orders.models import SubOrderState
 from orders.models.sub_order import UNDONE
 from payments.granting import deciding, previewing
@@ -36,6 +37,7 @@ def _units(order_id: int, data: Mapping[str, Any]) -> Wanted:
         GrantKind.RETURN,
         units=units_by_position(order_id, data["lines"]),
         gifts_kept=units_by_position(order_id, data.get("gifts_kept", ()), "gifts_kept"),
+        followed_kept=followed_gifts.by_part(order_id, gifts_that_followed(data.get("followed_kept", ()))),
     )
 
 

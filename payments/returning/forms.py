@@ -16,6 +16,8 @@ from oms.common.desk.acting import INPUT, RowForm, VersionForm
 from orders.models import Found, PaysWayBack, ReturnReason, ReturnRequest
 from orders.models.return_request import BY_REQUEST, ReturnKind
 from orders.models.return_rule import REFUSED_AT_DOOR
+from orders.returning.repairing import INSTEAD
+from payments.exchanging.beginning import Agreed
 
 MOST_UNITS = 100_000
 
@@ -154,8 +156,24 @@ class InspectForm(_WithPhotos):
             if match and match[2] in Found.values:
                 findings[int(match[1])][match[2]] = _count(value)
         data["findings"] = dict(findings)
-        keys = [key for key in self.data if re.fullmatch(r"serials_\d{1,18}", key)]
-        data["serials"] = {int(key[8:]): serials.split(str(self.data[key])) for key in keys}
+        data["serials"] = _serials(self.data)
+        return data
+
+
+class InsteadForm(ReasonForm):
+    """What the buyer gets in place of a repair that cannot be done, why, and what the person saw of an exchange (fen);
+    fields `serials_LINE` for serial numbers."""
+
+    instead = forms.ChoiceField(label=gettext_lazy("Instead"), choices=[(k.value, k.label) for k in INSTEAD])
+    to_pay = forms.IntegerField(required=False)
+    back = forms.IntegerField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """With what was seen, and the serial numbers."""
+        data = super().clean() or self.cleaned_data
+        to_pay, back = data.get("to_pay"), data.get("back")
+        data["agreed"] = None if to_pay is None or back is None else Agreed(to_pay, back)
+        data["serials"] = _serials(self.data)
         return data
 
 
@@ -175,6 +193,12 @@ class GrantForm(VersionForm):
         return data
 
 
+def _serials(data: Any) -> dict[int, list[str]]:
+    """Serial numbers (`serials_LINE`) by sub-order line."""
+    keys = [key for key in data if re.fullmatch(r"serials_\d{1,18}", key)]
+    return {int(key[8:]): serials.split(str(data[key])) for key in keys}
+
+
 def units_to_pay(data: Any) -> dict[int, int] | None:
     """Units to pay for by sub-order line, as a form or an address names them; None where it names none. Raises
     ValidationError."""
@@ -182,7 +206,8 @@ def units_to_pay(data: Any) -> dict[int, int] | None:
     return named or None
 
 
-def followed_kept(data: Any) -> dict[int, int]:
-    """Units of gifts that followed and did not come back (`kept_PART`), by sub-order line. Raises ValidationError."""
+def followed_kept(data: Any) -> dict[int, int] | None:
+    """Units of gifts that followed and did not come back (`kept_PART`), by sub-order line; None where nothing is said.
+    Raises ValidationError."""
     named = {int(key[5:]): _count(value) for key, value in data.items() if re.fullmatch(r"kept_\d{1,18}", key)}
-    return {part: count for part, count in named.items() if count}
+    return {part: count for part, count in named.items() if count} if named else None

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from orders.actors import Actor
+from orders.changing import followed_gifts
 from orders.models import Fault, Found, MoneyState, ReturnFinding, ReturnRequest
 from orders.models.amounts import Bearer
 from orders.returning.locking import NotNow, lines_of, lock_return
@@ -26,7 +27,8 @@ def preview(
     return_id: int, units: Mapping[int, int] | None = None, followed_kept: Mapping[int, int] | None = None
 ) -> Calculation:
     """What granting the return's money would give now; nothing is changed. `units` (by sub-order line) are those that
-    are paid for, all that it has unless told; `followed_kept` gifts that followed and did not come back. Raises
+    are paid for, all that it has unless told; `followed_kept` gifts that followed and did not come back, those of which
+    it was said when it was asked for unless told. Raises
     OmsError for units that it does not have, and NotNow."""
     row = _due(return_id)
     return previewing.preview(row.order_id, wanted_of(row, units, followed_kept), reason_of(row))
@@ -83,7 +85,14 @@ def wanted_of(
     kept: dict[int, int] = {}
     for line_id, count in missing.values_list("line_id", "quantity"):
         kept[gifts[line_id]] = kept.get(gifts[line_id], 0) + count
+    if followed_kept is None:
+        followed_kept = followed_gifts.still_kept(row.order_id, said_to_be_kept(row))
     return Wanted(GrantKind.RETURN, return_id=row.pk, parts=chosen, parts_missing=kept, followed_kept=followed_kept)
+
+
+def said_to_be_kept(row: ReturnRequest) -> list[followed_gifts.Named]:
+    """Gifts that followed and stay with the buyer, as whoever asked for the return said."""
+    return [followed_gifts.Named(**one) for one in row.followed_kept]
 
 
 def reason_of(row: ReturnRequest) -> GrantReason:

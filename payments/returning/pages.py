@@ -38,10 +38,11 @@ from payments.exchanging import beginning, following, writing_off
 from payments.exchanging import pages as exchanges
 from payments.granting.deciding import Seen
 from payments.models import GrantState
-from payments.returning import granting, rates, showing
+from payments.returning import granting, rates, showing, unrepairable
 from payments.returning.forms import (
     GrantForm,
     InspectForm,
+    InsteadForm,
     OtherWarehouseForm,
     ReasonForm,
     RequestForm,
@@ -58,7 +59,7 @@ _S = ReturnState
 # The addresses that the page of a return leads to, by what its template calls them.
 ROUTES = {
     "order": "admin:orders_order_change",
-    **{name: f"admin:orders_returnrequest_{name}" for name in ("inspect", "photo", "grant")},
+    **{name: f"admin:orders_returnrequest_{name}" for name in ("inspect", "photo", "grant", "cannot_repair")},
 }
 
 
@@ -281,6 +282,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
             path("photo/<int:photo_id>/", wrap(photo_view), name="orders_returnrequest_photo"),
             path("<int:row_id>/inspect/", wrap(inspect_view), name="orders_returnrequest_inspect"),
             path("<int:row_id>/grant/", wrap(grant_view), name="orders_returnrequest_grant"),
+            path("<int:row_id>/cannot-repair/", wrap(cannot_repair_view), name="orders_returnrequest_cannot_repair"),
             *super().get_urls(),
         ]
 
@@ -301,6 +303,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
             context["shown_exchange"] = exchanges.context_of(row)
             context["routes"] = ROUTES
             context |= {"may_inspect": user.has_perm(INSPECT), "may_grant": user.has_perm(GRANT)}
+            context["instead"] = unrepairable.shown(row) if user.has_perm(WORK) else None
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
 
@@ -363,6 +366,15 @@ def grant_view(request: HttpRequest, row_id: int) -> HttpResponse:
         return _("%(number)s waits for somebody who may grant it.") % {"number": grant.number}
 
     return _on_page(request, row_id, GRANT, GrantForm, do)
+
+
+def cannot_repair_view(request: HttpRequest, row_id: int) -> HttpResponse:
+    """Give the buyer something else in place of a repair."""
+
+    def do(data: dict[str, Any]) -> str:
+        return unrepairable.confirm(row_id, data, actor=staff_actor(request))
+
+    return _on_page(request, row_id, WORK, InsteadForm, do)
 
 
 @posted(WORK, RequestForm)

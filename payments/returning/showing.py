@@ -130,7 +130,10 @@ def context_of(row: ReturnRequest, chosen: Any, *, shows_money: bool = True) -> 
     why_not = ""
     if shows_money and row.money_state == MoneyState.TO_GRANT:
         try:
-            paid_for, kept = units_to_pay(chosen), followed_kept(chosen)
+            paid_for, said = units_to_pay(chosen), followed_kept(chosen)
+            if said is None:
+                said = followed_gifts.still_kept(row.order_id, granting.said_to_be_kept(row))
+            kept = said
             calculation = granting.preview(row.pk, paid_for, kept).as_json()
         except OmsError as refusal:
             why_not = str(refusal)

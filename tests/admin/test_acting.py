@@ -35,6 +35,7 @@ ACTIONS = [
     ("orders_rejectedorder_open", "orders.view_personal_data"),
     ("orders_returnrequest_inspect", "orders.inspect_return"),
     ("orders_returnrequest_grant", "payments.grant_refund"),
+    ("orders_returnrequest_cannot_repair", "orders.work_return"),
     ("payments_billday_refresh", "payments.upload_bill"),
     ("orders_order_hold", "orders.hold_order"),
     ("orders_order_marks", "orders.mark_order"),

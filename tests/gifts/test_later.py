@@ -352,6 +352,66 @@ def test_staff_are_asked_for_it_where_goods_come_back_and_see_what_it_takes(shop
     assert order.charges.get(cause="gift_kept").amount == Decimal("4.50")
 
 
+def test_a_merchant_says_by_the_api_which_of_them_the_buyer_keeps(shop, gift, in_english, admin_client):
+    """To the preview, asking for money, and asking for the return: whose grant then keeps what they count for."""
+    limits.install_defaults()
+    world.install()
+    rule(gift, gift_units=2, stated_value=Decimal("4.50"))
+    order = completed(shop)
+    part = had_by(order)
+    sender = part.sub_order.order
+    seller = factories.client_of(shop.merchant)
+    kept = [{"order": sender.number, "position": 1, "quantity": 1}]
+    asked = {"order": order.number, "reason": "no_reason", "lines": [{"position": 1, "quantity": 2}]}
+    shown = seller.post("/api/v1/refunds/preview", {**asked, "followed_kept": kept}, format="json")
+    assert (shown.status_code, shown.json()["amount"], shown.json()["gifts_charged"]) == (200, "15.50", "4.50")
+    for wrong in (
+        [{"order": sender.number, "position": 2, "quantity": 1}],
+        [{"order": order.number, "position": 1, "quantity": 1}],
+        [{**kept[0], "quantity": 3}],
+    ):
+        answer = seller.post("/api/v1/refunds/preview", {**asked, "followed_kept": wrong}, format="json")
+        assert (answer.status_code, answer.json()["errors"][0]["attr"]) == (409, "followed_kept")
+
+    body = {
+        "sub_order": order.sub_orders.get().number,
+        "kind": "return_and_refund",
+        "reason": "no_reason",
+        "lines": [{"position": 1, "quantity": 1}],
+        "followed_kept": kept,
+    }
+    for wrong in ({"followed_kept": [{**kept[0], "quantity": 3}]}, {"kind": "repair"}):
+        answer = seller.post("/api/v1/returns", {**body, **wrong}, format="json")
+        assert (answer.status_code, answer.json()["errors"][0]["attr"]) == (409, "followed_kept"), answer.content
+    twice = seller.post("/api/v1/returns", {**body, "followed_kept": kept * 2}, format="json")
+    assert (twice.status_code, ReturnRequest.objects.count()) == (400, 0)
+    made = seller.post("/api/v1/returns", body, format="json")
+    assert (made.status_code, made.json()["followed_kept"]) == (201, kept), made.content
+    row = ReturnRequest.objects.get()
+    if row.state == "requested":
+        decide_return.approve(row.pk, actor=steps.STAFF)
+    row = world.found(world.came(row), good=1)
+    page = reverse("admin:orders_returnrequest_change", args=[row.pk])
+    shown = admin_client.get(page)
+    assert shown.context["calculation"]["amount"] == "5.50"
+    assert f'name="kept_{part.pk}" value="1"' in shown.content.decode()
+    # Whoever grants it may know better.
+    assert admin_client.get(page, {f"kept_{part.pk}": "0"}).context["calculation"]["amount"] == "10.00"
+    # What came back meanwhile is not kept.
+    SubOrderLine.objects.filter(pk=part.pk).update(returned_quantity=2)
+    assert admin_client.get(page).context["calculation"]["amount"] == "10.00"
+    SubOrderLine.objects.filter(pk=part.pk).update(returned_quantity=0)
+    grant = world.pay_back(row, member("customer_service"))
+    assert (grant.amount, grant.calculation["gifts_charged"]) == (Decimal("5.50"), "4.50")
+
+    told = {"kind": "return", "reason": "no_reason", "note": "x", "lines": [{"position": 1, "quantity": 1}]}
+    money = seller.post(
+        f"/api/v1/orders/{order.number}/refund-requests", {**told, "followed_kept": kept}, format="json"
+    )
+    assert (money.status_code, money.json()["amount"]) == (201, "5.50"), money.content
+    assert steps.broken_invariants() == []
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("round_", range(3))
 def test_two_workers_and_a_return_at_once_send_each_once_or_not_at_all(round_):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from logistics.models import Shipment
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.models import Ticket
-from orders.changing import charging
+from orders.changing import charging, correcting
 from orders.changing.cancelling import cancel_order
 from orders.changing.units import cancel_units
 from orders.models import OrderCharge, SubOrderLine
@@ -42,6 +42,18 @@ def test_within_the_limits_a_person_grants_alone_and_the_money_goes_by_rule(shop
     assert Refund.objects.get().grant == grant
     charge = OrderCharge.objects.get(cause="goodwill")
     assert (charge.amount, charge.reference, charge.bearer) == (-200, grant.number, "platform")
+    assert steps.broken_invariants() == []
+
+
+def test_the_orders_money_is_read_once_for_what_is_shown_and_once_for_what_is_done(shop, monkeypatch):
+    order = delivered(paid(shop, "100.00", "60.00", "40.00", promotions=[promotion("30.00", "200.00")]))
+    lead = member("customer_service_lead")
+    reads: list[object] = []
+    read = correcting.read
+    monkeypatch.setattr(correcting, "read", lambda ids: reads.append(ids) or read(ids))
+
+    grant = send_back(order, {1: 1}, lead)
+    assert (grant.amount, grant.state, len(reads)) == (Decimal("70.00"), "approved", 2)
     assert steps.broken_invariants() == []
 
 

@@ -107,8 +107,12 @@ def test_a_return_that_waits_for_a_decision_is_declined_with_a_reason_or_escalat
     row = returns.ask(order, {1: 1}, returns.BUYER)
     assert "Reason" in act(li, row, "decline", reason="").content.decode()
     assert state_of(row)[0] == "requested"
+    looked_at = ReturnRequest.objects.get(pk=row.pk).version
     act(li, row, "decline", reason="used")
     assert state_of(row)[0] == "declined"
+    # A page from before the decision.
+    act(li, row, "escalate", reason="the buyer insists", version=looked_at)
+    assert not ReturnRequest.objects.get(pk=row.pk).is_escalated
     act(li, row, "escalate", reason="the buyer insists")
     assert ReturnRequest.objects.get(pk=row.pk).is_escalated
     page = li.get(f"{LIST}{row.pk}/change/").content.decode()

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from oms.common.errors import OmsError
 from orders.models import Found, ReturnFinding, ReturnRequest, SubOrderLine
 from orders.models.return_request import RESTOCKED
-from orders.returning import deadlines, deciding, inspecting, paying, travelling
+from orders.returning import deadlines, deciding, inspecting, paying, repairing, travelling
 from payments.granting import deciding as granting
 from payments.models import RefundGrant
 from tests import factories, steps
@@ -135,6 +135,12 @@ class Returns(RuleBasedStateMachine):
         if row := self.row(pick):
             with suppress(OmsError):
                 paying.send_repaired(row.pk, waybill="R1", actor=steps.STAFF)
+
+    @rule(pick=PICK)
+    def it_cannot_be_repaired(self, pick: int) -> None:
+        if row := self.row(pick):
+            with suppress(OmsError):
+                repairing.give_up(row.pk, instead="return_and_refund", reason="no parts", actor=steps.STAFF)
 
     @rule(units=UNITS)
     def units_are_granted_beside(self, units: int) -> None:

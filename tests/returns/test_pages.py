@@ -14,7 +14,7 @@ from inventory.models import WarehouseGuest
 from logistics.buyer import links
 from oms.common.models import Ticket
 from orders.actors import Actor
-from orders.models import ActorKind, ReturnPhoto, ReturnRequest
+from orders.models import ActorKind, OrderEvent, ReturnPhoto, ReturnRequest
 from orders.returning import deciding
 from payments.models import RefundGrant
 from payments.returning import rates
@@ -196,13 +196,40 @@ def test_the_buyer_asks_sends_and_sees(shop):
     second = ReturnRequest.objects.latest("pk")
     deciding.decline(second.pk, reason="worn", actor=steps.STAFF)
     assert "worn" in client.get(path).content.decode()
-    assert post(**{"action": "return_escalate", "return": second.pk, "reason": "not worn"}) == ""
+    escalated = {"action": "return_escalate", "return": second.pk, "reason": "not worn"}
+    escalated["version"] = steps.fresh(second).version
+    assert f'name="version" value="{escalated["version"]}"' in client.get(path).content.decode()
+    assert post(**escalated) == ""
     assert Ticket.objects.get(kind="return_to_decide").reason == "escalated"
     assert post(action="return", kind="return_and_refund", why="no_reason", **units) == ""
     third = ReturnRequest.objects.latest("pk")
     assert post(**{"action": "return_cancel", "return": third.pk, "reason": "keep it"}) == ""
     assert steps.fresh(third).state == "cancelled"
     assert steps.broken_invariants() == []
+
+
+def test_an_old_page_and_a_second_press_do_not_take_it_to_the_platform(shop):
+    order = many(shop, 1)
+    row = ask(order, {1: 1})
+    deciding.decline(row.pk, reason="worn", actor=steps.STAFF)
+    client, path = buyer(order), links.path_of(order)
+    told = {"action": "return_escalate", "return": row.pk, "reason": "not worn", "version": steps.fresh(row).version}
+    for wrong in ("", "x", "9" * 30, "-1", told["version"] - 1):
+        assert client.post(path, {**told, "version": wrong}).status_code == 200
+    assert not steps.fresh(row).is_escalated
+    # The platform approved it meanwhile, and the buyer kept it after all: the old page says what happened.
+    deciding.approve(row.pk, actor=steps.STAFF)
+    deciding.cancel(row.pk, reason="keeps it", actor=steps.STAFF)
+    said = client.post(path, told).content.decode()
+    assert "Somebody else changed this meanwhile" in said
+    assert (steps.fresh(row).state, steps.fresh(row).is_escalated) == ("cancelled", False)
+
+    second = ask(order, {1: 1})
+    deciding.decline(second.pk, reason="worn", actor=steps.STAFF)
+    told |= {"return": second.pk, "version": steps.fresh(second).version}
+    assert client.post(path, told).status_code == 302
+    assert client.post(path, told).status_code == 200
+    assert OrderEvent.objects.filter(kind="return_escalated").count() == 1
 
 
 def test_a_buyer_reaches_only_returns_and_units_of_the_own_order(shop):

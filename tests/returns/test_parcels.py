@@ -208,14 +208,32 @@ def test_the_api_tells_the_waybill_and_lets_the_platform_decide(shop):
     done = client.post(f"{address}/waybill", {"carrier": "SF", "waybill": "SF 1"}, format="json", headers=version)
     assert (done.status_code, done.json()["state"], done.json()["waybill_number"]) == (200, "in_transit", "SF1")
     assert (done.json()["way_back_by"], done.json()["arrived_at"]) == ("buyer", None)
-    late = client.post(f"{address}/escalation", {"reason": "why"}, format="json")
-    assert late.status_code == 409
+    version = {"if-match": done["ETag"]}
+    late = client.post(f"{address}/escalation", {"reason": "why"}, format="json", headers=version)
+    assert (late.status_code, late.json()["errors"][0]["code"]) == (409, "not_now")
     second = ask(arrived(shop, "60.00"), {1: 1})
-    asked = client.post(f"/api/v1/returns/{second.number}/escalation", {"reason": "he is wrong"}, format="json")
+    address, version = f"/api/v1/returns/{second.number}/escalation", {"if-match": f'"{fresh(second).version}"'}
+    asked = client.post(address, {"reason": "he is wrong"}, format="json", headers=version)
     assert (asked.status_code, asked.json()["is_escalated"]) == (200, True)
     with pytest.raises(locking.NotNow):
         deciding.decline(second.pk, reason="no", actor=Actor(ActorKind.MERCHANT, "key"))
     assert ("return_to_decide", "escalated") in steps.tickets()
+
+
+def test_what_was_decided_meanwhile_or_is_escalated_already_is_not_escalated_by_the_api(shop):
+    row = ask(arrived(shop, "50.00"), {1: 1})
+    client, address = factories.client_of(shop.merchant), f"/api/v1/returns/{row.number}/escalation"
+    looked_at = {"if-match": f'"{fresh(row).version}"'}
+    told = {"reason": "he is wrong"}
+    assert client.post(address, told, format="json").status_code == 428
+    deciding.decline(row.pk, reason="worn", actor=steps.STAFF)
+    old = client.post(address, told, format="json", headers=looked_at)
+    assert (old.status_code, fresh(row).is_escalated) == (409, False)
+    done = client.post(address, told, format="json", headers={"if-match": f'"{fresh(row).version}"'})
+    assert (done.status_code, fresh(row).is_escalated) == (200, True)
+    again = client.post(address, told, format="json", headers={"if-match": done["ETag"]})
+    assert (again.status_code, again.json()["errors"][0]["code"]) == (409, "not_now")
+    assert OrderEvent.objects.filter(kind="return_escalated").count() == 1
 
 
 def test_scans_of_many_returns_cost_as_many_statements_as_of_one(shop):

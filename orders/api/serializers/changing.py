@@ -56,6 +56,14 @@ class UnitsSerializer(serializers.Serializer):
         return attrs
 
 
+class FollowedGiftSerializer(serializers.Serializer):
+    """Units of a gift that followed by an order of its own (`order` of the original order's gifts)."""
+
+    order = LineField(max_length=16, help_text="The order that sent it.")
+    position = serializers.IntegerField(min_value=1, max_value=500, help_text="Its line there.")
+    quantity = serializers.IntegerField(min_value=1, max_value=10_000)
+
+
 class SplitSerializer(serializers.Serializer):
     """Which units of which sub-order go by themselves."""
 

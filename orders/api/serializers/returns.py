@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from oms.common.door.api import LineField
+from orders.api.serializers.changing import FollowedGiftSerializer
 from orders.api.serializers.money import money_field
 from orders.models import Exchange, ReturnFinding, ReturnLine, ReturnRequest
 from orders.models.return_request import BY_REQUEST, ReturnKind
@@ -26,6 +27,7 @@ RETURN = {
     "fault": "buyer",
     "outside_terms": [],
     "agreed_amount": None,
+    "followed_kept": [],
     "warehouse": "BJ-01",
     "carrier_name": "顺丰",
     "waybill_number": "SF1234567890",
@@ -108,6 +110,9 @@ class ReturnSerializer(serializers.ModelSerializer):
     exchange = ExchangeSerializer(
         default=None, allow_null=True, help_text="Of an exchange: what is sent for the goods that come back."
     )
+    followed_kept = FollowedGiftSerializer(
+        many=True, help_text="Gifts that followed by orders of their own, and stay with the buyer as it was said."
+    )
     lines = ReturnLineSerializer(many=True)
 
     class Meta:
@@ -170,12 +175,25 @@ class ReturnRequestSerializer(serializers.Serializer):
     goods = NewGoodsSerializer(
         many=True, required=False, default=list, help_text="For `exchange`: the new goods; none: the same again."
     )
+    followed_kept = FollowedGiftSerializer(
+        many=True,
+        required=False,
+        default=list,
+        help_text="Gifts that followed by orders of their own, and stay with the buyer though the goods come back: what"
+        " they count for is kept of the money.",
+    )
 
     def validate_lines(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Each line is named once."""
         if len({line["position"] for line in lines}) < len(lines):
             raise serializers.ValidationError(_("Name each line once."), "repeated")
         return lines
+
+    def validate_followed_kept(self, gifts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Each gift is named once."""
+        if len({(gift["order"], gift["position"]) for gift in gifts}) < len(gifts):
+            raise serializers.ValidationError(_("Name each line once."), "repeated")
+        return gifts
 
 
 @extend_schema_serializer(
