@@ -238,8 +238,11 @@ class StockAdmin(ReadStock, RowActions):
     def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
         """What of the page's rows is on order and in transit. Two statements."""
         places = {(row.warehouse_id, row.sku_id) for row in rows}
-        self._on_order = purchasing.on_order(places) if rows else {}
-        self._in_transit = transferring.in_transit(places) if rows else {}
+        on_order = purchasing.on_order(places) if rows else {}
+        in_transit = transferring.in_transit(places) if rows else {}
+        for row in rows:
+            place = (row.warehouse_id, row.sku_id)
+            row.coming = {"on_order": on_order[place], "in_transit": in_transit[place]}
 
     def save_model(self, request: HttpRequest, obj: Stock, form: forms.ModelForm, change: bool) -> None:
         """Only what steers: units may have changed since the page was drawn. Fewer units kept back wake who waits."""
@@ -258,15 +261,13 @@ class StockAdmin(ReadStock, RowActions):
     def units_on_order(self, stock: Stock) -> int:
         """Units that were bought and are not there yet."""
         place = (stock.warehouse_id, stock.sku_id)
-        known = getattr(self, "_on_order", {})
-        return known[place] if place in known else purchasing.on_order({place})[place]
+        return stock.coming["on_order"] if hasattr(stock, "coming") else purchasing.on_order({place})[place]
 
     @display(description=gettext_lazy("in transit"))
     def units_in_transit(self, stock: Stock) -> int:
         """Units that left another warehouse for this one and are not there yet."""
         place = (stock.warehouse_id, stock.sku_id)
-        known = getattr(self, "_in_transit", {})
-        return known[place] if place in known else transferring.in_transit({place})[place]
+        return stock.coming["in_transit"] if hasattr(stock, "coming") else transferring.in_transit({place})[place]
 
     @display(description=gettext_lazy("batches and qualities"))
     def portions(self, stock: Stock) -> SafeString | str:

@@ -332,6 +332,7 @@ MERCHANT_UNFOLD: dict[str, Any] = {
                     _own(_("Channels"), "hub", "merchants.channel"),
                     _own(_("Settlements"), "receipt", "payments.settlementrow", "see_money"),
                     _own(_("Statements"), "account_balance", "payments.statement", "see_money"),
+                    _own(_("Invoices"), "request_quote", "payments.invoice", "see_money"),
                     _own(_("Deposit"), "savings", "payments.deposit", "see_money"),
                     _own(_("Imports"), "pending_actions", "common.job"),
                     _own(_("API credentials"), "vpn_key", "merchants.apicredential", "keys"),

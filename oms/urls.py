@@ -14,6 +14,7 @@ from oms.doors import callbacks
 from oms.portal import (  # noqa: F401 - they register pages
     calls,
     goods,
+    invoices,
     notices,
     orders,
     people,

@@ -68,6 +68,19 @@ def _dissolve(request: HttpRequest, wave_id: int, data: dict[str, Any]) -> str:
     return text % {"count": count}
 
 
+def _count(rows: Any) -> None:
+    """Give waves how many orders they have, and how many of these are checked or dropped. One statement."""
+    counts = PickTask.objects.filter(wave__in=[row.pk for row in rows]).order_by().values("wave")
+    counts = counts.annotate(
+        all=Count("pk"),
+        checked=Count("pk", filter=Q(checked_at__isnull=False)),
+        dropped=Count("pk", filter=Q(dropped_at__isnull=False)),
+    )
+    found = {row["wave"]: row for row in counts}
+    for row in rows:
+        row.counts = found.get(row.pk, {"all": 0, "checked": 0, "dropped": 0})
+
+
 @admin.register(Wave)
 class WaveAdmin(RowActions):
     """Orders that are picked together. Pick lists and labels are printed by the number of the wave."""
@@ -115,22 +128,14 @@ class WaveAdmin(RowActions):
 
     def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
         """How far the page's waves are. One statement."""
-        counts = PickTask.objects.filter(wave__in=[row.pk for row in rows]).order_by().values("wave")
-        counts = counts.annotate(
-            all=Count("pk"),
-            checked=Count("pk", filter=Q(checked_at__isnull=False)),
-            dropped=Count("pk", filter=Q(dropped_at__isnull=False)),
-        )
-        found = {row["wave"]: row for row in counts}
-        for row in rows:
-            row.counted = found.get(row.pk) or {"all": 0, "checked": 0, "dropped": 0}
+        _count(rows)
 
     @display(description=gettext_lazy("checked"))
-    def progress(self, wave: Wave) -> str:
+    def progress(self, wave: Any) -> str:
         """How many of its orders are checked, and how many were dropped."""
-        if not hasattr(wave, "counted"):
-            self.prepare_rows(None, [wave])  # type: ignore[arg-type]
-        count = wave.counted  # type: ignore[attr-defined]
+        if not hasattr(wave, "counts"):
+            _count([wave])
+        count = wave.counts
         text = f"{count['checked']} / {count['all'] - count['dropped']}"
         return text + (" " + _("(%(count)s dropped)") % {"count": count["dropped"]} if count["dropped"] else "")
 

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from logistics.carriers.adapters import sandbox
 from logistics.floor import checking
 from logistics.floor.telling import Told, tell
 from logistics.floor.trouble import NotOnTheFloor
@@ -88,6 +89,8 @@ def _write(task_ids: Sequence[int]) -> None:
         ]
     )
     PickTask.objects.filter(pk__in=task_ids).update(handed_over_at=timezone.now())
+    works = [task.warehouse_order_id for task in tasks]
+    sandbox.handed_over(list(Shipment.objects.filter(warehouse_order__in=works).values_list("number", flat=True)))
 
 
 def _short_report(task: PickTask) -> dict[str, object]:

@@ -43,6 +43,7 @@ TICKET = Page("common_ticket_change", "common.view_ticket")
 RETURN = Page("orders_returnrequest_change", "orders.view_returnrequest")
 STRAY = Page("orders_strayparcel_change", "orders.view_strayparcel")
 DIFFERENCE = Page("payments_billmatch_change", "payments.view_billmatch")
+WAVE = Page("logistics_wave_change", "logistics.view_wave")
 CONNECTION = Page("common_connection_change", "common.view_connection")
 
 # While these hold of the row t of staged troubles, the trouble is not over.
@@ -61,6 +62,7 @@ RETURN_IS_NOT_INSPECTED = f"""EXISTS (SELECT FROM orders_returnrequest r WHERE r
     AND r.state IN ({listed((ReturnState.IN_TRANSIT, ReturnState.RECEIVED))}))"""
 STRAY_IS_UNKNOWN = f"""EXISTS (SELECT FROM orders_strayparcel p WHERE p.id = t.subject_id
     AND p.state = '{StrayState.UNKNOWN}')"""
+WAVE_IS_OPEN = "EXISTS (SELECT FROM logistics_wave v WHERE v.id = t.subject_id AND v.over_at IS NULL)"
 CONNECTION_IS_OFF = "EXISTS (SELECT FROM common_connection c WHERE c.id = t.subject_id AND NOT c.is_active)"
 DIFFERENCE_IS_OPEN = "EXISTS (SELECT FROM payments_billmatch m WHERE m.id = t.subject_id AND m.resolution = '')"
 NOT_INVOICED = f"""EXISTS (SELECT FROM orders_invoicerequest q WHERE q.order_id = t.subject_id AND NOT q.is_withdrawn)

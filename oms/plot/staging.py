@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from oms.common.models import StagedTrouble
-from oms.plot import of_money, of_orders, of_parcels  # noqa: F401 - they register their troubles
+from oms.plot import of_floor, of_money, of_orders, of_parcels  # noqa: F401 - they register their troubles
 from oms.plot.registry import TROUBLES
 from oms.plot.shop import ACTOR as SHOP
 from oms.plot.world import ACTOR, NotStaged, World

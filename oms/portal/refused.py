@@ -57,7 +57,8 @@ def leaves_of(body: Any, missing: Sequence[str] = ()) -> dict[str, Any]:
     found = dict(_leaves(body, ""))
     for path in missing:
         parent, _dot, name = path.rpartition(".")
-        if path not in found and name and isinstance(_at(body, parent), dict) and name not in _at(body, parent):
+        held = _at(body, parent)
+        if path not in found and name and isinstance(held, dict) and _unescaped(name) not in held:
             found[path] = None
     return found
 
@@ -65,7 +66,7 @@ def leaves_of(body: Any, missing: Sequence[str] = ()) -> dict[str, Any]:
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, held in value.items():
-            yield from _leaves(held, f"{path}.{name}".strip("."))
+            yield from _leaves(held, f"{path}.{_escaped(name)}".strip("."))
     elif isinstance(value, list):
         for i, held in enumerate(value):
             yield from _leaves(held, f"{path}.{i}".strip("."))
@@ -78,10 +79,19 @@ def _at(body: Any, path: str) -> Any:
         if isinstance(body, list) and part.isdigit() and int(part) < len(body):
             body = body[int(part)]
         elif isinstance(body, dict):
-            body = body.get(part)
+            body = body.get(_unescaped(part))
         else:
             return None
     return body
+
+
+def _escaped(name: str) -> str:
+    """A key as a part of a path: what the caller names itself, as in `metadata`, may have points in it, or be empty."""
+    return name.replace("~", "~0").replace(".", "~1") or "~2"
+
+
+def _unescaped(part: str) -> str:
+    return "" if part == "~2" else part.replace("~1", ".").replace("~0", "~")
 
 
 def with_texts(body: Any, leaves: Mapping[str, Any], texts: Mapping[str, str]) -> Any:
@@ -93,7 +103,7 @@ def with_texts(body: Any, leaves: Mapping[str, Any], texts: Mapping[str, str]) -
             continue
         parent, _dot, name = path.rpartition(".")
         place = _at(changed, parent)
-        place[int(name) if isinstance(place, list) else name] = _typed(old, texts[path].strip(), name)
+        place[int(name) if isinstance(place, list) else _unescaped(name)] = _typed(old, texts[path].strip(), name)
     return changed
 
 
@@ -121,7 +131,7 @@ def label_of(path: str) -> str:
     )
     places = [int(part) + 1 for part in parts if part.isdigit()]
     where = _("line %(position)d") % {"position": places[0]} if places and parts[0] == "lines" else ""
-    return " · ".join(filter(None, [where, label or path]))
+    return " · ".join(filter(None, [where, label or ".".join(_unescaped(part) for part in parts)]))
 
 
 def _without_places(parts: Sequence[str]) -> str:

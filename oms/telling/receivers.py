@@ -62,7 +62,7 @@ def add(merchant: Merchant, wanted: Wanted) -> MerchantReceiver:
     _check(wanted, needs_address=wanted.means != Means.WEBHOOK)
     link = None
     if wanted.means != Means.WEBHOOK:
-        link = Connection(code=f"news-{merchant.code.lower()[:28]}-{number}", kind=SystemKind.ROBOT)
+        link = Connection(code=f"news-{merchant.code.lower()[:16]}-{merchant.pk}-{number}", kind=SystemKind.ROBOT)
         _address(link, wanted)
         link.save()
     return MerchantReceiver.objects.create(

@@ -42,7 +42,8 @@ def prepare(request: HttpRequest, name: str, orders: QuerySet[Order]) -> HttpRes
         job = bulk.prepare(action, orders, request.user)
     except OmsError as refusal:
         messages.error(request, str(refusal))
-        return redirect("admin:orders_order_changelist")
+        # The list as it was, with its filters: they are what is to be changed.
+        return redirect(request.get_full_path())
     return redirect("admin:orders_order_bulk", job.pk)
 
 

@@ -8,10 +8,11 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import action
@@ -19,6 +20,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from oms.common import typed
 from oms.common.desk import presence
+from oms.common.desk.counting import capped_count
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
@@ -48,6 +50,7 @@ from orders.admin.staff import staff_actor
 from orders.admin.undoing import undo_view, with_undo
 from orders.asked.panels import registry
 from orders.changing import undoing
+from orders.changing.bulk import MOST_ORDERS
 from orders.changing.undoing import Click
 from orders.models import Hold, Order
 from orders.reviewing import holds as holding
@@ -100,6 +103,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("bulk/<int:job_id>/", bulk.bulk_view, "bulk"),
             ("bulk/<int:job_id>/file/", bulk.file_view, "bulk_file"),
             ("review/", review_view, "review"),
+            ("count/", self.count_view, "count"),
         ]
         own = [
             path(route, self.admin_site.admin_view(view), name=f"orders_order_{name}") for route, view, name in views
@@ -108,6 +112,18 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
         return [entry, *own, *import_pages.ORDERS.urls(), *import_pages.CHANGES.urls(), *super().get_urls()]
 
     # --- The list
+
+    def count_view(self, request: HttpRequest) -> HttpResponse:
+        """How many orders match the list's filters, as far as they can be acted on at once: the list itself only
+        estimates it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = capped_count(self.get_changelist_instance(request).queryset, MOST_ORDERS)
+        if found > MOST_ORDERS:
+            shown = {"most": number_format(MOST_ORDERS, force_grouping=True)}
+            return JsonResponse({"text": _("All that match: more than %(most)s, which are too many at once") % shown})
+        shown = {"count": number_format(found, force_grouping=True)}
+        return JsonResponse({"text": _("All that match: %(count)s") % shown})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list; a search that finds one order opens it, one for a mistyped number says so."""

@@ -73,10 +73,13 @@ def find(text: str) -> Found:
 
 def nothing_found(text: str, found: Found) -> str:
     """That nothing was found, as what it was looked for, and what else can be done."""
-    return _("Nothing is called “%(text)s”. Looked for it as: %(tried)s. Try the whole number, or fewer words.") % {
-        "text": text[:40],
-        "tried": _(", ").join(map(str, found.tried)) or "–",
-    }
+    words = _("Nothing is called “%(text)s”. Looked for it as: %(tried)s. Try the whole number, or fewer words.")
+    if _is_letter(text.strip()):
+        words = _(
+            "Nothing is called “%(text)s”. Looked for it as: %(tried)s. Names are found by their first two characters,"
+            " addresses by three, ends of phones by four digits."
+        )
+    return words % {"text": text[:40], "tried": _(", ").join(map(str, found.tried)) or "–"}
 
 
 def _by_phone(phone: str) -> list[QuerySet[Any]]:
@@ -134,6 +137,20 @@ def _of_phone_tail(text: str) -> QuerySet[Any]:
     return rows.filter(recipient_phone__endswith=digits).order_by("-id").values("id")[:CAP]
 
 
+def _is_letter(text: str) -> bool:
+    # As a beginning it would be that of a tenth of all people, for whom nobody looks.
+    return len(text) == 1 and text.isalpha()
+
+
+def _of_whole_name(text: str) -> QuerySet[Any]:
+    return Order.objects.filter(recipient_name=text).order_by("-id").values("id")[:CAP]
+
+
+def _of_buyers_whole_name(text: str) -> QuerySet[Any]:
+    other = Order.objects.exclude(buyer_name=F("recipient_name"))
+    return other.filter(buyer_name=text).order_by("-id").values("id")[:CAP]
+
+
 def _is_name(text: str) -> bool:
     return 2 <= len(text) <= 40 and not text.isdigit() and any(char.isalpha() for char in text)
 
@@ -188,6 +205,8 @@ _OWN = (
     Lookup(short_text, _of_callers_code, gettext_lazy("caller's code")),
     Lookup(_names_metadata, _of_metadata, gettext_lazy("metadata")),
     Lookup(_is_phone_tail, _of_phone_tail, gettext_lazy("end of a phone"), is_loose=True),
+    Lookup(_is_letter, _of_whole_name, gettext_lazy("whole name"), is_loose=True),
+    Lookup(_is_letter, _of_buyers_whole_name, gettext_lazy("whole name"), is_loose=True),
     Lookup(_is_name, _of_recipient, gettext_lazy("recipient"), is_loose=True),
     Lookup(_is_name, _of_buyers_name, gettext_lazy("buyer"), is_loose=True),
     Lookup(short_text, _of_buyer, gettext_lazy("buyer"), is_loose=True),

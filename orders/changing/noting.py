@@ -1,6 +1,7 @@
 """Notes of staff on an order: coloured, tagged, for staff alone or for the merchant too; whom a note names by @, gets a
 ticket of their own."""
 
+import difflib
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -37,7 +39,10 @@ MENTIONED = register_kind(
 )
 # A name after an @ that does not stand within a word, as that of an e-mail address does.
 _CALLED = re.compile(r"(?<![\w.+-])@([\w.+-]{1,150})")
+_LATIN = re.compile(r"[A-Za-z0-9_.+-]+")
 _MOST_CALLED = 20
+_MOST_NEAR = 3
+_MOST_COMPARED = 1_000
 _MOST_SHOWN = 500
 
 
@@ -48,7 +53,7 @@ def add_note(
     """Keep a note on the order, and call whom it names; returns the names of who was called.
 
     A shared note is read by the order's merchant too. Raises Order.DoesNotExist, and OmsError for an empty or too long
-    text, an unknown colour or tag, and for too many names.
+    text, an unknown colour or tag, a name that is nobody's, and for too many names.
     """
     said = timeline.note_text(text)
     if colour and colour not in NoteColour.values:
@@ -70,13 +75,31 @@ def add_note(
 
 
 def _called(text: str, *, by: str) -> dict[str, int]:
-    """The ids by name of the staff that the text names; who writes does not call themselves."""
+    """The ids by name of the staff that the text names; who writes does not call themselves. Raises OmsError for a name
+    that is nobody's: whoever is meant would never hear of it."""
     # A full stop at a sentence's end is no part of the name.
-    names = {name.rstrip(".") for name in _CALLED.findall(text)} - {by}
+    names = {name.rstrip(".") for name in _CALLED.findall(text)}
     if len(names) > _MOST_CALLED:
         raise OmsError(_("A note calls at most %(most)d people.") % {"most": _MOST_CALLED}, attr="text")
-    staff = get_user_model().objects.filter(username__in=names, is_staff=True, is_active=True)
-    return dict(staff.values_list("username", "pk")) if names else {}
+    if not names:
+        return {}
+    # Chinese goes on without a space after a name in Latin letters.
+    latin = {name: found[0] for name in names if (found := _LATIN.match(name))}
+    staff = get_user_model().objects.filter(is_staff=True, is_active=True)
+    known = dict(staff.filter(username__in={*names, *latin.values()}).values_list("username", "pk"))
+    meant = {name: name if name in known or name == by else latin.get(name, name) for name in names}
+    unknown = sorted(name for name in names if meant[name] not in known and meant[name] != by)
+    if unknown:
+        raise OmsError(_nobody(unknown, staff), attr="text")
+    return {name: known[name] for name in set(meant.values()) - {by}}
+
+
+def _nobody(unknown: Sequence[str], staff: QuerySet[Any]) -> str:
+    words = _("Nobody here is called %(names)s. Write the name with which they log in, or a space after the @.")
+    text = words % {"names": _(", ").join(unknown)}
+    people = list(staff.order_by("username").values_list("username", flat=True)[:_MOST_COMPARED])
+    near = list(dict.fromkeys(one for name in unknown for one in difflib.get_close_matches(name, people, _MOST_NEAR)))
+    return f"{text} {_('Is one of these meant: %(names)s?') % {'names': _(', ').join(near)}}" if near else text
 
 
 def _call(order_id: int, user_ids: Sequence[int], text: str, *, by: str) -> None:

@@ -55,7 +55,7 @@ MOST_NOTE = 200
 
 def read_counts(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
     """The counts of the table, a row each. Which row is meant of several that name the same place nobody can tell: all
-    but the first are refused."""
+    but the first that can be read are refused."""
     entries: list[Entry] = []
     first: dict[tuple[str, str], int] = {}
     for number, values in importing.filled(table, fields):
@@ -70,7 +70,8 @@ def read_counts(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
         if len(values.get("note", "")) > MOST_NOTE:
             detail = _("A note has at most %(most)d characters.") % {"most": MOST_NOTE}
             entry.errors.append(FieldError("note", "too_long", detail))
-        if all(place) and first.setdefault(place, number) != number:
+        # A row that cannot be read says nothing of its place: the next one is not its second.
+        if not entry.errors and first.setdefault(place, number) != number:
             detail = _("This SKU of this warehouse stands in row %(row)d already.") % {"row": first[place]}
             entry.errors.append(FieldError("sku", "named_twice", detail))
         if not entry.errors and not isinstance(counted, FieldError):

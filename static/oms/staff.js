@@ -29,6 +29,44 @@ document.addEventListener("click", (event) => {
     }
 });
 
+// The bar of the list's actions counts the ticks of the page; where all that match are meant, it says how many these are.
+const countAllMatching = () => {
+    const all = document.querySelector("input[name=all_matching]");
+    const counter = document.querySelector(".action-counter");
+    if (!all || !counter) return;
+    if (all.checked) {
+        if (counter.textContent !== all.dataset.counted) counter.dataset.ticked = counter.textContent;
+        counter.textContent = all.dataset.counted;
+    } else if (counter.textContent === all.dataset.counted) {
+        counter.textContent = counter.dataset.ticked;
+    }
+};
+document.addEventListener("change", async (event) => {
+    countAllMatching();
+    const all = event.target;
+    if (!all.matches("input[name=all_matching]:checked")) return;
+    // The list only estimates it; now it is worth to be counted.
+    try {
+        const answer = await fetch(all.dataset.count + window.location.search, { headers: { Accept: "application/json" } });
+        if (!answer.ok || answer.redirected) return;
+        const { text } = await answer.json();
+        const counter = document.querySelector(".action-counter");
+        if (counter && counter.textContent === all.dataset.counted) counter.textContent = text;
+        all.dataset.counted = text;
+    } catch { /* The estimate will do. */ }
+});
+window.addEventListener("pageshow", countAllMatching);
+
+// "/" leads to the search: the page's own, where it has one, else that over everything.
+document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest("input, textarea, select, dialog[open], [contenteditable]")) return;
+    const own = document.querySelector("input[name=q]");
+    if (!own && !document.getElementById("search-input-command")) return;
+    event.preventDefault();
+    if (own) own.focus(); else window.dispatchEvent(new CustomEvent("opencommand"));
+});
+
 // A form that is on its way must not be sent twice by a second click.
 document.addEventListener("submit", (event) => {
     const button = event.submitter;

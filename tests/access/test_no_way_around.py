@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 # a list that one may see (tests/admin/test_list_tools.py).
 FOR_ALL_STAFF = re.compile(
     r"index|login|logout|password_change(_done)?|autocomplete|jsi18n|view_on_site|app_list|search|second_factor"
-    r"|common_job_.*|list_(views|view_gone|columns)"
+    r"|common_job_.*|list_(views|view_gone|view_change|columns)"
 )
 # The right that an address asks for, where it is not that of a list, of an export or of a RowAction.
 RIGHTS = {
@@ -99,6 +99,7 @@ RIGHTS = {
     "orders_order_release": "orders.view_order",  # beside that, what the hold says
     "orders_order_undo": "orders.cancel_order|orders.hold_order",
     "orders_order_review": "orders.view_order",
+    "orders_order_count": "orders.view_order",
     "orders_order_import": "orders.import_orders",
     "orders_order_import_mapping": "orders.import_orders",
     "orders_order_import_faults": "orders.import_orders",

@@ -182,7 +182,11 @@ def test_all_that_match_are_cancelled_but_one(desk: Desk) -> None:
     cancelling.cancel_order(orders[7].pk, reason="x", actor=steps.STAFF)
     desk.click("a[href='/admin/orders/order/']")
     desk.click("#action-toggle")
+    assert desk.page.inner_text(".action-counter") == "选中了 50 个中的 50 个"
     desk.click("[name=all_matching]")
+    assert desk.page.inner_text(".action-counter") == "所有符合条件的：60"
+    # Where the list only estimates, it is counted out as far as orders can be acted on at once.
+    assert desk.page.request.get(f"{desk.page.url}count/").json() == {"text": "所有符合条件的：60"}
     desk.page.select_option("select[name=action]", "cancel_selected")
     desk.click("button[name=index]")
     desk.page.wait_for_selector("text=无法处理及原因")

@@ -10,6 +10,7 @@ from django.test import Client
 
 from logistics.warehouses import releasing
 from oms.common.desk import presence
+from oms.common.desk.acting import IN_DIALOG
 from oms.common.errors import OmsError
 from oms.common.messages import writing
 from oms.common.models import BuyerMessage, SystemKind, Ticket, TicketState
@@ -185,10 +186,9 @@ def test_who_is_called_in_a_note_has_a_ticket_and_is_called_again(shop: factorie
     li = factories.UserFactory(username="li")
     zhao = factories.UserFactory(username="zhao")
     factories.UserFactory(username="wang")
-    factories.UserFactory(username="merchant", is_staff=False)
     order = shop.place_order()
 
-    called = noting.add_note(order.pk, text="@li and @zhao. Not @wang, @merchant, @nobody or a@li.com", actor=STAFF)
+    called = noting.add_note(order.pk, text="@li看看, and @zhao. Not @wang or a@li.com", actor=STAFF)
 
     assert called == ["li", "zhao"]
     first = Ticket.objects.get(kind="mentioned", owner=li)
@@ -200,6 +200,27 @@ def test_who_is_called_in_a_note_has_a_ticket_and_is_called_again(shop: factorie
     again = Ticket.objects.get(pk=first.pk)
     assert (again.owner, again.times, again.values["text"]) == (li, 2, "@li look again")
     assert Mention.objects.count() == 2
+
+
+@pytest.mark.parametrize("name", ["merchant", "gone", "lilin", "王丽"])
+def test_who_calls_nobody_is_told_at_once_and_keeps_the_text(shop: factories.Shop, boss: Client, name: str) -> None:
+    factories.UserFactory(username="liling")
+    factories.UserFactory(username="merchant", is_staff=False)
+    factories.UserFactory(username="gone", is_active=False)
+    order = shop.place_order()
+    form = {"text": f"@liling and @{name} ring him"}
+
+    said = boss.post(f"/admin/orders/order/{order.pk}/note/", form, headers={IN_DIALOG: "1"})
+
+    assert said.status_code == 400
+    [error] = said.json()["errors"]
+    assert f"Nobody here is called {name}." in error
+    assert ("Is one of these meant: liling?" in error) == (name == "lilin")
+    assert not OrderEvent.objects.filter(kind=kinds.NOTE.code).exists()
+    assert not Ticket.objects.filter(kind="mentioned").exists()
+    # A space calls nobody.
+    boss.post(f"/admin/orders/order/{order.pk}/note/", {"text": f"@ {name}"})
+    assert OrderEvent.objects.get(kind=kinds.NOTE.code).data["text"] == f"@ {name}"
 
 
 # --- Talking with the buyer

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import translation
 
 from logistics.models import Shipment
+from oms.common.desk.acting import IN_DIALOG
 from oms.common.desk.lists import KeysetAdmin, page_of
 from oms.common.models import SavedView
 from oms.merchant_admin import site as merchants
@@ -109,6 +110,30 @@ def test_views_are_kept_for_any_list_by_who_may_see_it(clerk: Client, boss: Clie
     assert boss.post(f"/admin/lists/views/{view.pk}/delete/").status_code == 404
     clerk.post(f"/admin/lists/views/{view.pk}/delete/")
     assert not SavedView.objects.exists()
+
+
+def test_a_view_is_renamed_and_shared_by_who_may_and_keeps_its_filters(clerk: Client, boss: Client) -> None:
+    address = "/admin/lists/logistics_shipment/views/?state=signed"
+    clerk.post(address, {"title": "签收"})
+    clerk.post("/admin/lists/logistics_shipment/views/?state=created", {"title": "新建"})
+    view = SavedView.objects.get(title="签收")
+    change = f"/admin/lists/views/{view.pk}/change/"
+    assert change in clerk.get(f"{PARCELS}?state=signed").content.decode()
+
+    assert clerk.post(change, {"title": " 已签收 "})["Location"] == f"{PARCELS}?state=signed"
+    assert clerk.post(change, {"title": "已签收", "team": "service"}).status_code == 403
+    assert clerk.post(change, {"title": "新建"}, headers={IN_DIALOG: "1"}).status_code == 400
+    view.refresh_from_db()
+    assert (view.title, view.team, view.query) == ("已签收", "", "state=signed")
+    assert boss.post(change, {"title": "x"}).status_code == 404
+
+    boss.post(address, {"title": "共享"})
+    own = SavedView.objects.get(title="共享")
+    boss.post(f"/admin/lists/views/{own.pk}/change/", {"title": "共享", "team": "logistics"})
+    own.refresh_from_db()
+    assert (own.owner, own.team) == (None, "logistics")
+    assert "共享" in clerk.get(PARCELS).content.decode()
+    assert clerk.post(f"/admin/lists/views/{own.pk}/change/", {"title": "y"}).status_code == 404
 
 
 def test_merchants_keep_their_own_and_see_nobody_elses() -> None:

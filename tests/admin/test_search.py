@@ -178,7 +178,20 @@ def test_what_was_tried_is_said(shop: factories.Shop, boss: Client) -> None:
     assert "recipient, buyer, product" in box
 
 
-@pytest.mark.parametrize(("text", "most"), [("4321", 4), ("欧阳", 4), ("nobody", 4)])
+def test_one_character_finds_who_is_called_so_and_else_is_told_what_is_needed(
+    shop: factories.Shop, boss: Client
+) -> None:
+    of(shop, "王小明", "13700009876")
+    page = boss.get(LIST, {"q": "王"}, headers={"accept-language": "zh-hans"}).content.decode()
+    assert "没有找到“王”。已按以下方式查找：" in page
+    assert "完整姓名" in page
+    assert "姓名至少输入前两个字" in page
+    short = of(shop, "王", "13700009877")
+    buyer = shop.place_order(buyer={"id": "B7", "name": "王", "phone": "13900002222"})
+    assert find("王").order_ids == {short.pk, buyer.pk}
+
+
+@pytest.mark.parametrize(("text", "most"), [("4321", 4), ("欧阳", 4), ("nobody", 4), ("王", 4)])
 def test_a_search_for_a_part_takes_as_many_statements_however_much_there_is(
     shop: factories.Shop, django_assert_max_num_queries: Any, text: str, most: int
 ) -> None:

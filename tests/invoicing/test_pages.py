@@ -19,6 +19,7 @@ from tests.admin.conftest import boss, client_of  # noqa: F401 - a fixture
 from tests.api.calls import errors_of
 from tests.invoicing import world
 from tests.invoicing.world import COMPANY, PERSON
+from tests.portal import world as portal
 
 pytestmark = pytest.mark.django_db
 PAGE = {"headers": {"accept-language": "en"}}
@@ -37,6 +38,30 @@ def refused(shop: factories.Shop, peer: NuonuoPeer) -> Invoice:
     world.delivered(shop.place_order(invoice={**COMPANY, "title": "不存在有限公司"}))
     world.until_quiet(peer)
     return Invoice.objects.get(state="failed")
+
+
+# --- The merchant's pages
+
+
+def test_a_merchant_finds_its_invoices_in_the_menu_and_fetches_their_documents(invoiced: Invoice) -> None:
+    merchant = invoiced.order.channel.merchant
+    listed = reverse("merchant:payments_invoice_changelist")
+    page, document = (
+        reverse(f"merchant:payments_invoice_{name}", args=[invoiced.pk]) for name in ("change", "document")
+    )
+    finance, reader = portal.person_of(merchant, "finance"), portal.person_of(merchant, "read_only")
+
+    assert f'href="{listed}"' in finance.get("/merchant/").content.decode()
+    assert invoiced.official_number in finance.get(f"{listed}?q={invoiced.order.number}").content.decode()
+    shown = finance.get(page).content.decode()
+    assert all(text in shown for text in ("*日用杂品*商品", "17.70", f'href="{document}"'))
+    assert "张华" not in shown
+    assert finance.get(document).content.startswith(b"%PDF")
+    assert invoiced.steps.get(kind="downloaded").by.startswith(merchant.code)
+    # A document says who bought: who only reads does not fetch it.
+    assert document not in reader.get(page).content.decode()
+    assert reader.get(document).status_code == 403
+    assert portal.person_of(factories.MerchantFactory(), "finance").get(document).status_code == 404
 
 
 # --- Staff

@@ -16,7 +16,7 @@ from logistics.floor.trouble import NotNow
 from logistics.models import Paper, PickTask, Shipment, WarehouseOrder, Wave, WaveRule
 from logistics.printing import choosing
 from logistics.warehouses import events, releasing, sending, stopping
-from oms.common.models import Connection, SystemKind, Ticket
+from oms.common.models import Connection, SandboxJob, SystemKind, Ticket
 from oms.common.work import clock
 from orders.changing import cancelling
 from orders.fulfilling import allocating, splitting
@@ -355,3 +355,23 @@ def test_labels_of_a_wave_are_printed_of_what_has_a_waybill_and_the_rest_is_name
         {works[1].number: waits, works[2].number: waits},
         {works[1].number: waits, "NO": ["Nothing here has this number."]},
     ]
+
+
+def test_a_pretended_courier_takes_a_parcel_only_once_it_was_handed_over(shop, clerk):
+    install_default_wave_rules()
+    work = on_the_floor(shop, (shop.sku, 1, "10.00"))
+    gather()
+    begin(clerk, work.number)
+    post(clerk, work, "scan", code=shop.sku.code)
+    assert post(clerk, work, "finish", weight_g="").status_code == 200
+    factories.run(events.run)
+    factories.run(dispatching.run)
+    parcel = Shipment.objects.get(warehouse_order=work)
+    assert parcel.waybill_number
+    waits = SandboxJob.objects.get(system="carrier", reference=parcel.number)
+    assert (waits.due_at, waits.step) == (None, 0)
+
+    assert hand_over(clerk, parcel.waybill_number).context["done"] == 1
+
+    waits.refresh_from_db()
+    assert waits.due_at is not None

@@ -86,6 +86,25 @@ def test_the_preview_shows_the_change_and_books_nothing(clerk: Client, shop: fac
     assert not StockMovement.objects.filter(kind="stock_take").exists()
 
 
+def test_a_row_that_cannot_be_read_is_no_reason_against_the_next_one_of_its_goods(
+    clerk: Client, shop: factories.Shop
+) -> None:
+    place = shop.warehouse.code
+
+    job = imported(
+        clerk,
+        shop,
+        [place, shop.sku.code, "many", ""],
+        [place, shop.sku.code, 93, "x" * 201],
+        [place, shop.sku.code, 94, ""],
+        [place, shop.sku.code, 95, ""],
+    )
+
+    assert (job.total, job.failed, on_hand(shop)[0]) == (4, 3, 94)
+    refused = JobResult.objects.filter(outcome=JobResult.Outcome.REFUSED).order_by("position")
+    assert [row.errors[0]["code"] for row in refused] == ["invalid", "too_long", "named_twice"]
+
+
 def test_a_place_that_had_nothing_yet_gets_its_units(clerk: Client, shop: factories.Shop) -> None:
     elsewhere = factories.WarehouseFactory(merchant=shop.merchant)
 

@@ -9,10 +9,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
+from inventory.models import Stock
+from logistics.carriers import choosing, dispatching
+from logistics.floor import checking
+from logistics.models import Shipment, Wave
+from logistics.warehouses import events
 from oms.common import ticketing
 from oms.common.access import roles
 from oms.common.models import StagedTrouble, Ticket
-from oms.plot import staging
+from oms.plot import of_floor, staging
 from oms.plot.registry import TROUBLES
 from oms.shipped_roles import SHIPPED
 from orders.changing import merging
@@ -20,6 +25,7 @@ from orders.models import Hold, ReturnLine, ReturnRequest, SubOrder
 from orders.models.return_request import Found
 from orders.returning import deciding, inspecting
 from orders.reviewing import holds
+from tests import factories
 from tests.factories import UserFactory
 from tests.steps import STAFF, broken_invariants
 
@@ -135,3 +141,42 @@ def test_three_troubles_are_told_where_the_site_starts(plot):
         told = staging.left_to_try(3)
     assert len(told) == 3
     assert all(words.isascii() and job.isascii() for words, job in told)
+
+
+def test_the_wave_of_the_plot_can_be_printed_checked_and_handed_over_by_the_warehouse_role(plot, client):
+    roles.install(SHIPPED)
+    user = UserFactory(is_staff=True)
+    user.groups.add(Group.objects.get(name="warehouse"))
+    client.force_login(user)
+    wave = Wave.objects.get(pk=row("floor").subject_id)
+    board = client.get(reverse("admin:index")).content.decode()
+    assert reverse("admin:logistics_wave_change", args=[wave.pk]) in board
+    assert client.get(reverse("admin:logistics_picktask_changelist")).context["cl"].result_count == 4
+
+    assert client.post(reverse("admin:logistics_wave_start", args=[wave.pk])).status_code == 302
+    factories.run(events.run)
+    for task in wave.tasks.select_related("warehouse_order").order_by("slot"):
+        client.post(reverse("admin:logistics_floor_number"), {"number": task.warehouse_order.number})
+        desk = reverse("admin:logistics_floor_check", args=[task.pk])
+        for line in checking.wanted(task.pk):
+            assert line.bin
+            client.post(desk, {"step": "scan", "code": f"{line.quantity}*{line.code}"})
+        weight = checking.expected_weight(checking.wanted(task.pk))
+        assert client.post(desk, {"step": "finish", "weight_g": weight}).status_code == 200
+    factories.run(events.run, choosing.run, dispatching.run)
+    assert is_done(user, "floor")
+    parcels = Shipment.objects.filter(warehouse_order__pick_task__wave=wave)
+    numbers = list(parcels.values_list("waybill_number", flat=True))
+    assert len(numbers) == 4
+    assert all(numbers)
+    handed = client.post(reverse("admin:logistics_floor_hand_over"), {"numbers": "\n".join(numbers)})
+    assert handed.context["done"] == 4
+    factories.run(events.run)
+    assert set(parcels.values_list("warehouse_order__state", flat=True)) == {"shipped"}
+    assert broken_invariants() == []
+
+
+def test_nothing_is_left_in_the_floors_warehouse_for_other_orders(plot):
+    left = Stock.objects.filter(warehouse__code=of_floor.CODE)
+    assert left.count() == 3
+    assert all(one.on_hand == one.reserved > 0 for one in left)

@@ -1,6 +1,7 @@
 """Refused calls that a merchant sees, and calls that it pastes: faults are named, nothing is carried out or told."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -256,3 +257,22 @@ def test_an_address_that_is_to_go_says_so_in_every_answer(seller, monkeypatch):
     assert [error.id for error in check_scopes()] == []
     monkeypatch.setattr(resolve("/api/v1/carriers").func.cls, "deprecated", Deprecated(gone.since, date(2027, 5, 1)))
     assert [error.id for error in check_scopes()] == ["merchants.E002"]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[oms/api/v1/orders", "//[", "https://a]b/api/v1/orders", "/api/v1/orders/\x00", "?", "http://"]
+)
+def test_what_is_no_address_is_told_so_as_a_fault(seller, issued, address) -> None:
+    li = world.person_of(seller.merchant)
+    call = pasted(issued, "GET", "/api/v1/orders")
+    form = {"method": "GET", "address": address, "headers": call.headers, "body": ""}
+    answer = li.post(f"{LIST}check/", form)
+    assert answer.status_code in (200, 400)
+    assert answer.status_code == 400 or not answer.context["judgement"].is_fine
+
+
+def test_a_signature_that_is_no_text_of_a_signature_is_wrong_and_does_no_harm(seller, issued) -> None:
+    call = pasted(issued, "GET", "/api/v1/orders")
+    for mark in ("é" * 64, "签名", "", "x" * 5000):
+        told = re.sub("signature=.*", f"signature={mark}", call.headers.split("\n")[0])
+        assert faults(judging.judge(seller.merchant, Pasted("GET", "/api/v1/orders", told, "")))

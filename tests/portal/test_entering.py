@@ -12,7 +12,7 @@ from oms.common.models import SecurityEvent
 from oms.merchants.joining.roles import Role
 from oms.merchants.models import Merchant
 from orders.intake.rejecting import RefusedRow, keep
-from orders.models import Order, RejectedOrder
+from orders.models import Order, OrderTerms, RejectedOrder
 from payments.taking import recording
 from tests import factories
 from tests.portal import world
@@ -186,6 +186,29 @@ def test_rows_are_sent_again_as_they_are_singly_and_ticked_or_discarded(seller, 
     row = RejectedOrder.objects.get(pk=rows[1].pk)
     li.post(f"{ROWS}{row.pk}/discard/", {"version": row.version})
     assert RejectedOrder.objects.get(pk=row.pk).body is None
+
+
+def test_keys_that_the_caller_named_are_corrected_with_points_in_them(seller, li):
+    body = factories.order_body((seller.sku, 1, "10.00"), payment_method="cod", source=seller.channel.code)
+    body["lines"][0]["sku"] = "NOBODY"
+    body["metadata"] = {"shop.page": "1", "shop": "2"}
+    row = refused(seller, body, FieldError("lines.0.sku", "unknown_sku", "No such SKU."))
+    correct = f"{ROWS}{row.pk}/correct/"
+    form = li.post(correct, {"version": row.version})
+    paths = {leaf.label: leaf.path for leaf in form.context["fields"]}
+    typed = {"f-lines.0.sku": seller.sku.code, f"f-{paths['metadata.shop.page']}": "new"}
+    assert li.post(correct, {"version": row.version, "step": "send", **typed}).status_code == 302
+    assert OrderTerms.objects.get().metadata == {"shop.page": "new", "shop": "2"}
+
+
+def test_a_key_without_letters_is_shown_and_does_no_harm(seller, li):
+    body = factories.order_body((seller.sku, 1, "10.00"), payment_method="cod", source=seller.channel.code)
+    body["metadata"] = {"": "3", "~1": "4"}
+    row = refused(seller, body, FieldError("metadata", "invalid_key", "A key has 1 to 40 letters."))
+    correct = f"{ROWS}{row.pk}/correct/"
+    form = li.post(correct, {"version": row.version})
+    typed = {f"f-{leaf.path}": "new" for leaf in form.context["fields"] if leaf.label.startswith("metadata")}
+    assert li.post(correct, {"version": row.version, "step": "send", **typed}).status_code == 400
 
 
 def test_refused_rows_of_others_are_not_found_and_rights_are_asked_for(seller, li):

@@ -24,6 +24,7 @@ from oms.telling import receivers
 from oms.telling.receivers import Wanted
 from orders.intake.rejecting import RefusedRow, keep
 from orders.models import RejectedOrder, ReturnPhoto
+from tests.invoicing import world as invoices
 from tests.portal import world
 from tests.portal.test_returns import act, delivered
 from tests.returns import world as returns
@@ -46,6 +47,7 @@ def seller(db: None, settings: Any, tmp_path: Any) -> world.Seller:
     returns.install()
     seller = world.make_seller()
     order = delivered(seller)
+    invoices.written(order, seller.merchant)
     row = returns.ask(order, {1: 1}, files=[returns.photo()])
     act(world.person_of(seller.merchant), row, "hand-over", carrier="SF", waybill="SF900000001")
     keep(seller.merchant, RejectedOrder.Door.BULK, [RefusedRow(b"{}", "", [FieldError("lines", "required", "x")])])

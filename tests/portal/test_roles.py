@@ -49,6 +49,7 @@ OTHERS: list[tuple[str, list[Any], str]] = [
     ("inventory_stock_count", [], "portal.catalogue"),
     ("payments_statement_dispute", [1], "portal.money"),
     ("payments_statement_workbook", [1], "portal.see_money"),
+    ("payments_invoice_document", [987654], "portal.money"),
     ("inventory_replenishmentpolicy_rows", [], "portal.catalogue"),
     ("merchants_refusedcall_check", [], "portal.keys"),
     ("orders_order_enter", [], "portal.orders"),
@@ -64,7 +65,7 @@ USUAL = ("changelist", "add", "change", "history", "delete")
 ELSEWHERE = {
     **dict.fromkeys(("index", "login", "logout", "second_factor", "search", "jsi18n", "app_list"), "of every site"),
     **dict.fromkeys(("password_change", "password_change_done", "autocomplete", "view_on_site"), "of every site"),
-    **dict.fromkeys(("list_views", "list_view_gone", "list_columns"), "one's own choices"),
+    **dict.fromkeys(("list_views", "list_view_gone", "list_view_change", "list_columns"), "one's own choices"),
     **dict.fromkeys(("sandbox_enter", "sandbox_leave"), "roles hold there too: tests/portal/test_sandbox.py"),
     **dict.fromkeys(("common_job_progress", "common_job_download", "common_job_cancel"), "one's own imports"),
     "orders_returnrequest_photo": "returns are read by every role",

@@ -255,6 +255,13 @@ def test_receivers_of_others_are_not_found_and_only_who_may_chooses(seller):
     assert mail.outbox == []
 
 
+def test_merchants_whose_codes_begin_alike_have_robots_each(db):
+    for end in ("A", "b", "B"):
+        merchant = factories.MerchantFactory(code=f"SHANGHAI-LONG-STREET-FLAGSHIP-{end}")
+        receivers.add(merchant, Wanted("Li", "dingtalk", ALL, 1, "en", "x" * 30))
+    assert Connection.objects.filter(kind="robot").count() == 3
+
+
 def test_no_more_than_twenty_receivers_and_only_known_kinds(seller):
     with pytest.raises(WrongFields):
         told(seller, "gossip")

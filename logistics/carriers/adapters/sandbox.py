@@ -9,7 +9,7 @@ from hashlib import blake2b
 from zlib import crc32
 
 from logistics.carriers.adapters import Answer, Booked, Parcel, Receiver, Redirection
-from logistics.models import Carrier, ShipmentState
+from logistics.models import Carrier, Shipment, ShipmentState
 from oms.common.models import Connection, Topic
 from oms.common.work import facts, sandbox
 
@@ -46,13 +46,14 @@ class SandboxCarrier:
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
         """Every parcel gets a waybill, the same again when asked again."""
         waybills = {parcel.reference: waybill_of(parcel) for parcel in parcels}
+        waiting = _on_our_floors(waybills)
         sandbox.put(
             SYSTEM,
             [
                 (
                     parcel.reference,
                     {"carrier": parcel.carrier, "waybill": waybills[parcel.reference], "city": parcel.city},
-                    sandbox.delay(COLLECTS_AFTER),
+                    None if parcel.reference in waiting else sandbox.delay(COLLECTS_AFTER),
                 )
                 for parcel in parcels
             ],
@@ -88,6 +89,19 @@ def waybill_of(parcel: Parcel) -> str:
     """A number of the form that the carrier's waybills have: its code and 13 digits."""
     digest = blake2b(parcel.reference.encode(), digest_size=8).digest()
     return f"{parcel.carrier}{int.from_bytes(digest, 'big') % 10**13:013d}"
+
+
+def _on_our_floors(references: Collection[str]) -> set[str]:
+    """Those of the parcels that people of this site have in hand: no courier takes them before they hand them over."""
+    rows = Shipment.objects.filter(
+        number__in=references, warehouse_order__pick_task__isnull=False, warehouse_order__pick_task__handed_over_at=None
+    )
+    return set(rows.values_list("number", flat=True))
+
+
+def handed_over(references: Sequence[str]) -> None:
+    """Let pretended couriers take these parcels, which were handed to them."""
+    sandbox.go_on(SYSTEM, references, sandbox.delay(COLLECTS_AFTER), note={}, before_step=1)
 
 
 def carry(carriers: Iterable[Carrier], waybills: Mapping[str, Sequence[str]]) -> None:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from oms.common.desk import acting
 from oms.common.desk.keyset import SORT, filters_of
 from oms.common.desk.lists import KeysetAdmin, page_of
+from oms.common.errors import OmsError
 from oms.common.models import SavedView, Team
 
 # Who gives tickets to people keeps views for teams.
@@ -37,6 +38,9 @@ def urls(site: AdminSite) -> list[URLPattern]:
     return [
         path("lists/<str:page>/views/", site.admin_view(_save_view), {"site": site}, name="list_views"),
         path("lists/views/<int:view_id>/delete/", site.admin_view(_delete_view), {"site": site}, name="list_view_gone"),
+        path(
+            "lists/views/<int:view_id>/change/", site.admin_view(_change_view), {"site": site}, name="list_view_change"
+        ),
         path("lists/<str:page>/columns/", site.admin_view(_keep_columns), {"site": site}, name="list_columns"),
     ]
 
@@ -69,6 +73,7 @@ def views_of(request: HttpRequest, model_admin: KeysetAdmin, query: str) -> list
             "is_active": row.query == query,
             "may_delete": row.owner_id == user.pk or (bool(row.team) and may_delete),
             "delete_address": reverse(f"{site}:list_view_gone", args=[row.pk]),
+            "change_address": reverse(f"{site}:list_view_change", args=[row.pk]),
         }
         for row in model_admin.kept_views(request)
         if row.title
@@ -98,15 +103,30 @@ def _save_view(request: HttpRequest, page: str, site: AdminSite) -> HttpResponse
     return acting.act(request, do, may=may, page=_address(model_admin, query), form_class=SaveForm)
 
 
+def _change_view(request: HttpRequest, view_id: int, site: AdminSite) -> HttpResponse:
+    """Give a view another name, or to a team or oneself; its filters stay."""
+    view, model_admin = _kept(request, view_id, site)
+
+    def do(data: dict[str, Any]) -> str:
+        team = data["team"] if _may_keep_for_teams(request, site.name) else view.team
+        if data["team"] and data["team"] != team:
+            raise PermissionDenied
+        view.title, view.team = data["title"].strip(), team
+        view.owner = None if team else request.user
+        try:
+            with transaction.atomic():
+                view.save(update_fields=["title", "team", "owner"])
+        except IntegrityError as error:
+            raise OmsError(_("There is a view of this name already."), attr="title") from error
+        return _("The view is changed.")
+
+    may = model_admin.has_view_permission(request)
+    return acting.act(request, do, may=may, page=_address(model_admin, view.query), form_class=SaveForm)
+
+
 def _delete_view(request: HttpRequest, view_id: int, site: AdminSite) -> HttpResponse:
     """Forget a view of one's own, or of a team for who keeps those."""
-    allowed = Q(owner=request.user.pk)
-    if _may_keep_for_teams(request, site.name):
-        allowed |= ~Q(team="")
-    view = SavedView.objects.filter(allowed, pk=view_id).first()
-    if view is None:
-        raise Http404
-    model_admin = _list_of(site, view.page)
+    view, model_admin = _kept(request, view_id, site)
 
     def do(_data: dict[str, Any]) -> str:
         view.delete()
@@ -114,6 +134,17 @@ def _delete_view(request: HttpRequest, view_id: int, site: AdminSite) -> HttpRes
 
     may = model_admin.has_view_permission(request)
     return acting.act(request, do, may=may, page=_address(model_admin))
+
+
+def _kept(request: HttpRequest, view_id: int, site: AdminSite) -> tuple[SavedView, KeysetAdmin]:
+    """A view with a name that the person may change, and its list. Raises Http404 for all others."""
+    allowed = Q(owner=request.user.pk)
+    if _may_keep_for_teams(request, site.name):
+        allowed |= ~Q(team="")
+    view = SavedView.objects.filter(allowed, pk=view_id).exclude(title="").first()
+    if view is None:
+        raise Http404
+    return view, _list_of(site, view.page)
 
 
 def _keep_columns(request: HttpRequest, page: str, site: AdminSite) -> HttpResponse:

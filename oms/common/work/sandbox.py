@@ -40,10 +40,10 @@ def delay(seconds: float) -> timedelta:
 
 
 def put(
-    system: str, jobs: Iterable[tuple[str, Mapping[str, Any], timedelta]], *, connection_id: int | None = None
+    system: str, jobs: Iterable[tuple[str, Mapping[str, Any], timedelta | None]], *, connection_id: int | None = None
 ) -> None:
-    """Remember things by (reference, data, delay until the first answer); those known already stay as they are. What
-    is said of them comes over the connection."""
+    """Remember things by (reference, data, delay until the first answer; None: until they go on); those known already
+    stay as they are. What is said of them comes over the connection."""
     rows = list(jobs)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -58,7 +58,7 @@ def put(
                 connection_id,
                 text_array(row[0] for row in rows),
                 text_array(json.dumps(row[1]) if row[1] else "{}" for row in rows),
-                array(row[2].total_seconds() for row in rows),
+                array(None if row[2] is None else row[2].total_seconds() for row in rows),
             ],
         )
 

@@ -74,7 +74,11 @@ def judge(merchant: Merchant, pasted: Pasted) -> Judgement:
     """Everything that is wrong with the call, as far as it can be seen without it."""
     found = Judgement()
     headers = _headers(pasted.headers, found)
-    address = urlsplit(pasted.address.strip())
+    try:
+        address = urlsplit(pasted.address.strip())
+    except ValueError:
+        found.wrong(_("Address"), _("This is no address. Write it as your program does, such as /api/v1/orders."))
+        return found
     body = pasted.body.encode(errors="replace")
     credential = _credential(merchant, pasted, headers, address.path, address.query, body, found)
     _try(merchant, credential, pasted.method.upper(), address.path, address.query, headers, body, found)
