@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from http.client import responses
 from typing import Any
 
 import structlog
@@ -73,7 +74,7 @@ def _opened(environ: Mapping[str, Any]) -> callbacks.Opened | None:
             message = Message(
                 body=environ["wsgi.input"].read().decode(),
                 headers={name.lower(): value for name, value in HttpHeaders(environ).items()},
-                parameters={name: str(value) for name, value in QueryDict(environ["QUERY_STRING"]).items()},
+                parameters=_parameters(environ["QUERY_STRING"]),
                 received_at=timezone.now(),
             )
             return callbacks.opened(link, message, address=address_in(environ))
@@ -81,6 +82,10 @@ def _opened(environ: Mapping[str, Any]) -> callbacks.Opened | None:
         if not isinstance(error, remembering.Outdated):
             logger.debug("left to the door: %s", type(error).__name__)
         return None
+
+
+def _parameters(query: str) -> Mapping[str, str]:
+    return {name: str(value) for name, value in QueryDict(query).items()} if query else {}
 
 
 def _stored(opened: Sequence[callbacks.Opened]) -> Sequence[bool]:
@@ -98,17 +103,17 @@ def _stored(opened: Sequence[callbacks.Opened]) -> Sequence[bool]:
 
 def _answer(environ: Mapping[str, Any], opened: callbacks.Opened, seconds: float) -> Answer:
     body = opened.reply.body.encode()
-    answer = HttpResponse(body, status=opened.reply.status, content_type=opened.reply.content_type)
+    status = opened.reply.status
     identity = request_id_in(environ)
     with structlog.contextvars.bound_contextvars(request_id=identity):
-        note_answered("callback", environ["REQUEST_METHOD"], answer.status_code, seconds)
+        note_answered("callback", environ["REQUEST_METHOD"], status, seconds)
     headers = [
-        ("Content-Type", answer.headers["Content-Type"]),
+        ("Content-Type", opened.reply.content_type),
         ("Content-Length", str(len(body))),
         ("X-Request-ID", identity),
         *_for_everybody(_is_secure(environ)),
     ]
-    return Answer(f"{answer.status_code} {answer.reason_phrase}", headers, body)
+    return Answer(f"{status} {responses[status]}", headers, body)
 
 
 def _is_plain(environ: Mapping[str, Any]) -> bool:
