@@ -57,6 +57,7 @@ OTHERS: list[tuple[str, list[Any], str]] = [
     ("orders_returnrequest_exchange", [987654], "portal.orders"),
     ("orders_returnrequest_inspect", [987654], "portal.ship"),
     ("orders_returnrequest_grant", [987654], "portal.money"),
+    ("orders_returnrequest_cannot_repair", [987654], "portal.orders"),
     ("payments_refundgrant_ask", [987654], "portal.money"),
 ]
 # Of every page of rows.
