@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from inventory.models.catalogue import Warehouse
 from oms.common.models import money
@@ -68,7 +69,12 @@ class CapacityBucket(models.Model):
     )
     day = models.DateField(_("day"))
     slot = models.ForeignKey(
-        AppointmentSlot, verbose_name=_("slot"), null=True, blank=True, on_delete=models.PROTECT, related_name="buckets"
+        AppointmentSlot,
+        verbose_name=pgettext_lazy("appointment", "slot"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="buckets",
     )
     capacity = models.PositiveIntegerField(_("capacity"))
     taken = models.PositiveIntegerField(_("taken"), db_default=0, default=0, editable=False)

@@ -67,7 +67,7 @@ def _cancelled_lately() -> set[int]:
             """
             WITH cancelled AS (
                 SELECT e.order_id, max(e.created_at) AS at FROM orders_orderevent e
-                WHERE e.created_at > now() - %s::interval AND e.kind = ANY(%s::text[]) GROUP BY e.order_id
+                WHERE e.created_at > now() - make_interval(secs => %s) AND e.kind = ANY(%s::text[]) GROUP BY e.order_id
             )
             SELECT c.order_id FROM cancelled c
             WHERE EXISTS (SELECT FROM orders_orderline l WHERE l.order_id = c.order_id AND l.part_of IS NOT NULL)
@@ -75,7 +75,7 @@ def _cancelled_lately() -> set[int]:
                               AND t.opened_at >= c.at)
             """,
             # Units that were cancelled by themselves are parted off first.
-            [LOOK_BACK, [kinds.SUB_ORDER_CANCELLED.code, kinds.PARTED.code], HALF_BUNDLE.code],
+            [LOOK_BACK.total_seconds(), [kinds.SUB_ORDER_CANCELLED.code, kinds.PARTED.code], HALF_BUNDLE.code],
         )
         return {key for (key,) in cursor.fetchall()}
 

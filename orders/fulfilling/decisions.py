@@ -65,11 +65,12 @@ def former(parts: Collection[SubOrder]) -> dict[int, list[Former]]:
     events = OrderEvent.objects.filter(
         order__in={part.order_id for part in moved.values()}, sub_order__in=moved, data__has_key="sourcing"
     ).order_by("-id")
-    names = _rule_names([event.data["sourcing"] for event in events])
+    told = [(event.sub_order_id or 0, event.data or {}, event.created_at) for event in events]
+    names = _rule_names([data["sourcing"] for _part, data, _at in told])
     found: dict[int, list[Former]] = {}
-    for event in events:
-        decision = _worded(event.data["sourcing"], names, is_sending=True)
-        found.setdefault(event.sub_order_id, []).append(Former(event.data["warehouse"], event.created_at, decision))
+    for part_id, data, ended_at in told:
+        decision = _worded(data["sourcing"], names, is_sending=True)
+        found.setdefault(part_id, []).append(Former(data["warehouse"], ended_at, decision))
     return found
 
 

@@ -21,7 +21,7 @@ from inventory.sourcing.rules import Candidate, Want
 from oms.common.errors import OmsError
 from orders import kinds
 from orders.actors import Actor
-from orders.fulfilling import sourcing
+from orders.fulfilling import decisions, sourcing
 from orders.fulfilling.plans import Plan
 from orders.intake.terms import carriers_in_use
 from orders.models import DeliveryPromise, SubOrder, SubOrderLine, SubOrderState
@@ -40,7 +40,8 @@ class CannotMove(OmsError):
 @dataclass(frozen=True, slots=True)
 class Option:
     """What a warehouse would make of a sub-order: how many of its SKUs it has in full, by when and for how much it
-    would bring it (None: not known), whether it refused it, and whether the rules would choose it."""
+    would bring it (None: not known), whether it refused it, and whether the rules would choose it; `why_not` says in
+    words why they would not, where it neither has it nor refused it."""
 
     warehouse_id: int
     code: str
@@ -52,6 +53,7 @@ class Option:
     is_current: bool
     has_refused: bool
     is_chosen: bool
+    why_not: str = ""
 
     @property
     def has_all(self) -> bool:
@@ -90,9 +92,12 @@ def options(part: SubOrder) -> list[Option]:
     missing = {(one.warehouse_id, sku) for one in everybody for sku in needed} - stock.keys()
     there = {**stock, **sourcing.read_stock(missing)}
     trips = _Trips(part, plan)
+    verdicts = {code: (verdict, figures) for code, _km, verdict, *figures in plan.choice.why}
     found = []
     for one in everybody:
         is_current = one.warehouse_id == part.warehouse_id
+        is_plain = is_current or one.warehouse_id in chosen or one.warehouse_id in (part.refused_by or ())
+        why_not = "" if is_plain or one.code not in verdicts else decisions.word(*verdicts[one.code])
         has = sum(there.get((one.warehouse_id, sku), (0, 0))[1] >= units for sku, units in needed.items())
         arrives_at, freight_fen = trips.of(one)
         found.append(
@@ -108,6 +113,7 @@ def options(part: SubOrder) -> list[Option]:
                 is_current=is_current,
                 has_refused=one.warehouse_id in (part.refused_by or ()),
                 is_chosen=one.warehouse_id in chosen,
+                why_not=why_not,
             )
         )
     return found

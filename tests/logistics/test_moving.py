@@ -2,6 +2,7 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import translation
 
 from inventory.models import StockMovement
 from logistics.models import WarehouseOrder
@@ -51,6 +52,13 @@ def test_the_table_says_what_each_would_make_of_it_and_whom_the_rules_would_choo
     ]
     assert [code for code, one in found.items() if one.is_chosen] == ["FAR"]
     assert [code for code, one in found.items() if one.is_current] == [shop.warehouse.code]
+    words = {code: one.why_not for code, one in found.items()}
+    assert words["FAR"] == words[shop.warehouse.code] == ""
+    assert words["EMPTY"] != words["THIRD"] != ""
+    with translation.override("en"):
+        again = {one.code: one.why_not for one in moving.options(SubOrder.objects.get(order=order))}
+    assert again["THIRD"] == "has the goods, but is farther"
+    assert again["EMPTY"].startswith("short of stock")
 
 
 def test_what_no_warehouse_has_yet_moves_at_once_to_the_one_that_was_chosen(shop, far, third):
