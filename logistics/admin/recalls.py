@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -121,7 +121,7 @@ class RecallAdmin(RowColumns, KeysetAdmin):
         NeedsPersonFilter,
     )
 
-    @display(description=gettext_lazy("answer"))
+    @display(description=pgettext_lazy("carrier", "answer"))
     def answer_shown(self, recall: Recall) -> str:
         """What the carrier said, and its own words."""
         return " ".join(filter(None, [str(recall.get_answer_display()), recall.answer_text]))

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
 from logistics.models.shipment import Shipment, ShipmentState
@@ -68,7 +69,12 @@ class Recall(WorkItem, Versioned):
     asked_by = models.CharField(_("asked by"), max_length=80)
     asked_at = models.DateTimeField(_("asked at"), db_default=Now(), editable=False)
     answer = models.CharField(
-        _("answer"), max_length=10, choices=RecallAnswer.choices, default=RecallAnswer.NONE, db_default="", blank=True
+        pgettext_lazy("carrier", "answer"),
+        max_length=10,
+        choices=RecallAnswer.choices,
+        default=RecallAnswer.NONE,
+        db_default="",
+        blank=True,
     )
     answer_text = models.CharField(_("carrier's text"), max_length=300, db_default="", blank=True)
     answered_at = models.DateTimeField(_("answered at"), null=True, blank=True, editable=False)

@@ -79,7 +79,7 @@ INVARIANTS = (
         HAVING (m.resolution = '' AND m.outcome NOT IN ({listed(SETTLED_OUTCOMES)}) AND count(t.id) = 0)
             OR (m.resolution <> '' AND bool_or(t.state = '{TicketState.OPEN}'))
         UNION ALL
-        SELECT min(m.key), 'missed', min(m.missed_by_id)::text FROM payments_billmatch m
+        SELECT min(m.key), '{PARCELS_UNBILLED.code}', min(m.missed_by_id)::text FROM payments_billmatch m
         LEFT JOIN common_ticket t ON t.kind = '{PARCELS_UNBILLED.code}' AND t.subject_id = m.missed_by_id
         WHERE m.missed_by_id IS NOT NULL
         GROUP BY m.missed_by_id
