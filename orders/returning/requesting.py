@@ -213,7 +213,9 @@ def _lines(order_id: int, units: Mapping[int, int]) -> list[SubOrderLine]:
     if len({line.sub_order_id for line in lines}) > 1:
         raise OmsError(_("A return is of one sub-order. Ask for each of them."), attr="lines")
     part = lines[0].sub_order
-    if part.is_virtual or part.state not in ARRIVED:
+    if part.is_virtual:
+        raise OmsError(_("Goods without a parcel do not come back. Give their money back by a refund."), attr="lines")
+    if part.state not in ARRIVED:
         raise OmsError(_("Only goods that were delivered can come back."), attr="lines")
     return lines
 

@@ -172,6 +172,13 @@ def test_what_was_never_delivered_or_is_of_another_order_cannot_come_back(shop):
     assert not ReturnRequest.objects.exists()
 
 
+def test_goods_without_a_parcel_are_refused_with_what_to_do_instead(shop, in_english):
+    order = many(shop, 1)
+    order.sub_orders.update(storage_class="virtual")
+    with pytest.raises(OmsError, match="without a parcel do not come back. Give their money back by a refund"):
+        ask(order, {1: 1})
+
+
 def test_money_only_keeps_the_goods_with_the_buyer(shop):
     order = many(shop, 3)
     before = stock_of(line_of(order))
