@@ -1,12 +1,14 @@
 """`manage.py up`: the whole site on this machine with one command."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from oms.embedded.processes import wait_until
 from oms.embedded.supervisor import Child, Supervisor, end_leftovers, running_address, say
 
 SHOWN_TROUBLES = 3
+PORT_SECONDS = 10  # for a port to become free
 EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - only if somebody asks for it
 
 
@@ -208,14 +211,29 @@ def only_one(data_dir: Path) -> Iterator[None]:
 
 
 def check_port(host: str, port: int, *, argument: str = "PORT=") -> None:
-    """Refuse a port that cannot be used, before anything is started there."""
+    """Refuse a port that cannot be used, before anything is started there. One that is in use gets some seconds: what
+    was stopped just now may be about to leave it."""
+    waited_until = time.monotonic() + PORT_SECONDS
+    is_told = False
+    while error := port_error(host, port):
+        if getattr(error, "errno", None) != errno.EADDRINUSE or time.monotonic() > waited_until:
+            raise EmbeddedError(
+                f"Port {port} of {host} cannot be used: {error}. Choose another: make run {argument}{port + 1}"
+            ) from error
+        if not is_told:
+            say("oms", f"port {port} is in use; waiting up to {PORT_SECONDS} seconds for it")
+            is_told = True
+        time.sleep(0.2)
+
+
+def port_error(host: str, port: int) -> OSError | OverflowError | None:
+    """Why nobody can listen there now; None where one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except (OSError, OverflowError) as error:
-        raise EmbeddedError(
-            f"Port {port} of {host} cannot be used: {error}. Choose another: make run {argument}{port + 1}"
-        ) from error
+        return error
+    return None
 
 
 def check_database() -> None:
