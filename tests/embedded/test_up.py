@@ -1,5 +1,6 @@
 """`manage.py up` as a newcomer meets it."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from oms.embedded import addresses, valkey
-from oms.embedded.management.commands.up import check_port
+from oms.embedded.management.commands.up import check_port, only_one
 from oms.embedded.processes import wait_until
 from oms.embedded.supervisor import GRACE_SECONDS
 
@@ -55,6 +56,14 @@ def test_a_port_that_is_just_being_left_is_waited_for():
     finally:
         leaving.join()
     socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_start_that_is_about_to_end_is_waited_for(tmp_path):
+    with contextlib.ExitStack() as ending:
+        ending.enter_context(only_one(tmp_path))
+        threading.Timer(1, ending.close).start()
+        with only_one(tmp_path):  # raises EmbeddedError where it does not wait
+            pass
 
 
 def test_up_serves_the_site_and_leaves_nothing_running(folder, run, up, free_port):
