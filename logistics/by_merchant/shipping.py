@@ -288,6 +288,7 @@ def _report(
         )
         for key, rows in done.items()
     )
+    sandbox.handed_over(done)
     _let_carry([one.leaving for rows in done.values() for one in rows if one.leaving.waybill], carriers)
 
 

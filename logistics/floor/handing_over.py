@@ -89,8 +89,7 @@ def _write(task_ids: Sequence[int]) -> None:
         ]
     )
     PickTask.objects.filter(pk__in=task_ids).update(handed_over_at=timezone.now())
-    works = [task.warehouse_order_id for task in tasks]
-    sandbox.handed_over(list(Shipment.objects.filter(warehouse_order__in=works).values_list("number", flat=True)))
+    sandbox.handed_over([task.warehouse_order_id for task in tasks])
 
 
 def _short_report(task: PickTask) -> dict[str, object]:

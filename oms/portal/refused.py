@@ -51,6 +51,11 @@ class Leaf:
     text: str
     wrong: str = ""
 
+    @property
+    def attr(self) -> str:
+        """The path as errors name it."""
+        return ".".join(_unescaped(part) for part in self.path.split("."))
+
 
 def leaves_of(body: Any, missing: Sequence[str] = ()) -> dict[str, Any]:
     """The single values of a decoded row by path, such as `lines.0.sku`, with those `missing` whose place is there."""

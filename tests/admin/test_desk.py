@@ -65,7 +65,10 @@ def test_goods_are_told_where_they_are_and_fold_beyond_the_first_lines(
     assert [row.line.position for row in rows["rest"]] == [2]
     (place,) = rows["first"][0].places
     assert (place.units, place.state) == (3, "Allocated")
-    assert "One more line" in shown(boss, order).content.decode()
+    page = shown(boss, order).content.decode()
+    assert "One more line" in page
+    # The lines of a sub-order and of the money fill no more than a part of the screen, however many they are.
+    assert page.count('class="oms-scroll oms-goods-box"') == 3
 
     cancelling.cancel_order(order.pk, reason="x", actor=STAFF)
     assert [row.left for row in shown(boss, order).context["goods"]["first"]] == [0]

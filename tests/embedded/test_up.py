@@ -1,9 +1,11 @@
 """`manage.py up` as a newcomer meets it."""
 
+import contextlib
 import os
 import signal
 import socket
 import stat
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -12,6 +14,7 @@ import psutil
 import pytest
 
 from oms.embedded import addresses, valkey
+from oms.embedded.management.commands.up import check_port, only_one
 from oms.embedded.processes import wait_until
 from oms.embedded.supervisor import GRACE_SECONDS
 
@@ -41,6 +44,26 @@ def test_a_busy_port_is_refused_before_anything_is_started(folder, run):
     assert f"Port {port} of 127.0.0.1 cannot be used" in output
     assert f"make run PORT={port + 1}" in output
     assert not (folder.path / "postgres").exists()
+
+
+def test_a_port_that_is_just_being_left_is_waited_for():
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    leaving = threading.Timer(1, server.close)
+    leaving.start()
+    try:
+        check_port("127.0.0.1", port)  # raises EmbeddedError where it does not wait
+    finally:
+        leaving.join()
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_start_that_is_about_to_end_is_waited_for(tmp_path):
+    with contextlib.ExitStack() as ending:
+        ending.enter_context(only_one(tmp_path))
+        threading.Timer(1, ending.close).start()
+        with only_one(tmp_path):  # raises EmbeddedError where it does not wait
+            pass
 
 
 def test_up_serves_the_site_and_leaves_nothing_running(folder, run, up, free_port):

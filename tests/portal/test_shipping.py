@@ -252,6 +252,21 @@ def test_parcels_with_our_waybills_go_as_they_are_labelled(seller):
     assert Shipment.objects.get().waybill_number.startswith("W")
 
 
+def test_a_pretended_courier_comes_for_what_the_merchant_packs_once_it_says_that_it_left(seller):
+    seller.warehouse.waybill_when = "at_release"
+    seller.warehouse.save()
+    (work,) = seller.orders(1)
+    factories.run(dispatching.run, releasing.run, sending.run)
+    parcel = Shipment.objects.get(warehouse_order=work)
+    waits = SandboxJob.objects.get(system="carrier", reference=parcel.number)
+    assert (steps.state_of(work), bool(parcel.waybill_number), waits.due_at) == ("sent", True, None)
+
+    assert ship(seller, Leaving(work.number)) == [[]]
+
+    waits.refresh_from_db()
+    assert waits.due_at is not None
+
+
 def test_reports_that_cannot_be_applied_are_left_to_the_stage(seller, monkeypatch):
     (work,) = seller.orders(1)
 

@@ -16,6 +16,8 @@ from oms.common.work import facts, sandbox
 HOUR = 3600.0
 PROTOCOL, SYSTEM = "sandbox", "carrier"
 COLLECTS_AFTER = 3 * HOUR
+# Protocols of warehouses in which people pack, of which nothing leaves by itself.
+_BY_PEOPLE = ("floor", "merchant")
 
 _S = ShipmentState
 _ARRIVES: list[tuple[str, str, float]] = [
@@ -46,7 +48,7 @@ class SandboxCarrier:
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
         """Every parcel gets a waybill, the same again when asked again."""
         waybills = {parcel.reference: waybill_of(parcel) for parcel in parcels}
-        waiting = _on_our_floors(waybills)
+        waiting = _in_hand(waybills)
         sandbox.put(
             SYSTEM,
             [
@@ -91,17 +93,17 @@ def waybill_of(parcel: Parcel) -> str:
     return f"{parcel.carrier}{int.from_bytes(digest, 'big') % 10**13:013d}"
 
 
-def _on_our_floors(references: Collection[str]) -> set[str]:
-    """Those of the parcels that people of this site have in hand: no courier takes them before they hand them over."""
-    rows = Shipment.objects.filter(
-        number__in=references, warehouse_order__pick_task__isnull=False, warehouse_order__pick_task__handed_over_at=None
-    )
-    return set(rows.values_list("number", flat=True))
+def _in_hand(references: Collection[str]) -> set[str]:
+    """Those of the parcels that people have in hand, here on a floor or at a merchant's: no courier takes them before
+    they say that they left."""
+    rows = Shipment.objects.filter(number__in=references, warehouse_order__connection__protocol__in=_BY_PEOPLE)
+    return set(rows.filter(warehouse_order__shipped_at=None).values_list("number", flat=True))
 
 
-def handed_over(references: Sequence[str]) -> None:
-    """Let pretended couriers take these parcels, which were handed to them."""
-    sandbox.go_on(SYSTEM, references, sandbox.delay(COLLECTS_AFTER), note={}, before_step=1)
+def handed_over(work_ids: Collection[int]) -> None:
+    """Let pretended couriers take the parcels of these warehouse orders, which were handed to them."""
+    references = Shipment.objects.filter(warehouse_order__in=work_ids).values_list("number", flat=True)
+    sandbox.go_on(SYSTEM, list(references), sandbox.delay(COLLECTS_AFTER), note={}, before_step=1)
 
 
 def carry(carriers: Iterable[Carrier], waybills: Mapping[str, Sequence[str]]) -> None:

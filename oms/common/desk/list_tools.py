@@ -112,7 +112,7 @@ def _change_view(request: HttpRequest, view_id: int, site: AdminSite) -> HttpRes
         if data["team"] and data["team"] != team:
             raise PermissionDenied
         view.title, view.team = data["title"].strip(), team
-        view.owner = None if team else request.user
+        view.owner_id = None if team else request.user.pk
         try:
             with transaction.atomic():
                 view.save(update_fields=["title", "team", "owner"])

@@ -1,14 +1,17 @@
 """`manage.py up`: the whole site on this machine with one command."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from django.apps import apps
 from django.conf import settings
@@ -24,6 +27,7 @@ from oms.embedded.processes import wait_until
 from oms.embedded.supervisor import Child, Supervisor, end_leftovers, running_address, say
 
 SHOWN_TROUBLES = 3
+PATIENCE_SECONDS = 10  # for what was stopped just now to end, and to leave its port
 EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - only if somebody asks for it
 
 
@@ -194,28 +198,52 @@ CALLS = ("worker", "--queues", "outside", "--pool", "threads", "--concurrency", 
 
 @contextlib.contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
-    """Refuse a second supervisor of the data folder."""
+    """Refuse a second supervisor of the data folder; one that is about to end gets some seconds."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locked(lock):
+            say("oms", f"the OMS of this data folder still runs; waiting up to {PATIENCE_SECONDS} seconds for its end")
+        if not wait_until(lambda: locked(lock), PATIENCE_SECONDS):
             raise EmbeddedError(
                 f"The OMS of the data folder {data_dir} is already running, at {running_address(data_dir)}. Stop it "
                 "first, or start another with a data folder and a port of its own: make run OMS_DATA_DIR=… PORT=…"
-            ) from None
+            )
         yield
 
 
+def locked(file: IO[str]) -> bool:
+    """Whether we hold the lock of the open file now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def check_port(host: str, port: int, *, argument: str = "PORT=") -> None:
-    """Refuse a port that cannot be used, before anything is started there."""
+    """Refuse a port that cannot be used, before anything is started there. One that is in use gets some seconds: what
+    was stopped just now may be about to leave it."""
+    waited_until = time.monotonic() + PATIENCE_SECONDS
+    is_told = False
+    while error := port_error(host, port):
+        if getattr(error, "errno", None) != errno.EADDRINUSE or time.monotonic() > waited_until:
+            raise EmbeddedError(
+                f"Port {port} of {host} cannot be used: {error}. Choose another: make run {argument}{port + 1}"
+            ) from error
+        if not is_told:
+            say("oms", f"port {port} is in use; waiting up to {PATIENCE_SECONDS} seconds for it")
+            is_told = True
+        time.sleep(0.2)
+
+
+def port_error(host: str, port: int) -> OSError | OverflowError | None:
+    """Why nobody can listen there now; None where one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except (OSError, OverflowError) as error:
-        raise EmbeddedError(
-            f"Port {port} of {host} cannot be used: {error}. Choose another: make run {argument}{port + 1}"
-        ) from error
+        return error
+    return None
 
 
 def check_database() -> None:
