@@ -1,5 +1,6 @@
 """What staff do to a parcel on its page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -62,7 +63,7 @@ def _void(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
 class ParcelActions(RowActions):
     """What may be done to a parcel, and why it goes by its carrier; mix it into the page of parcels."""
 
-    row_actions = (
+    row_actions: Sequence[RowAction] = (
         RowAction(
             "switch", SWITCH, gettext_lazy("Give it to another carrier"), _switch, SwitchForm, "primary", "swap_horiz"
         ),

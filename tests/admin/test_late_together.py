@@ -73,7 +73,7 @@ def test_the_report_tells_carriers_apart_with_hours_and_the_rate_in_time(boss, s
         Shipment.objects.filter(pk=parcel.pk).update(left_at=now - timedelta(hours=hours + 10))
         at = now - timedelta(hours=hours)
         for number, state in enumerate(("collected", "out_for_delivery", "signed")):
-            scanned(parcel, state, hours_ago=(now - at) / timedelta(hours=1) - number * (hours - 20) / 2)
+            scanned(parcel, state, hours_ago=(timezone.now() - at) / timedelta(hours=1) - number * (hours - 20) / 2)
     answer = boss.get(f"{GROUPS}carriers/", {"export": "1", "days": "7"})
 
     lines = answer.content.decode("utf-8-sig").splitlines()
