@@ -86,7 +86,7 @@ def told(order: Order) -> list[Told]:
     returns = list(rows.prefetch_related("lines__sub_order_line"))
     couriers = picking_up.offers(returns)
     repairs = OrderEvent.objects.filter(order=order, kind__in=[str(REPAIRED), str(NOT_REPAIRED)])
-    news = {event.data["number"]: order_kinds.tell(event) for event in repairs.order_by("pk")}
+    news = {str((event.data or {}).get("number")): order_kinds.tell(event) for event in repairs.order_by("pk")}
     for row in returns:
         goods = [(names[line.sub_order_line.order_line_id], line.quantity) for line in row.lines.all()]
         house = row.warehouse

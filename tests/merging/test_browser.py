@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
+from inventory.models import Stock
 from logistics.carriers.defaults import install_default_carriers
+from logistics.models import WarehouseOrder
+from logistics.warehouses import releasing, sending
 from orders.fulfilling import allocating
 from orders.models import GiftRule, Order, OrderLink, SubOrder
-from tests import factories, steps
+from tests import factories, fakes, steps
 from tests.admin import test_browser as browsing
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -62,6 +65,10 @@ def test_two_are_merged_one_is_split_and_a_missing_unit_is_sent_again(live_serve
     page.click("button:has-text('合单')")
     assert "已合单：一张出库单、一个包裹" in page.content()
     assert SubOrder.objects.exclude(merge_group=None).count() == 2
+    assert [order.payable_amount for order in Order.objects.order_by("pk")] == [
+        one.payable_amount,
+        other.payable_amount,
+    ]
     shown(page, "merged")
     page.click("button:has-text('取消合单')")
     assert SubOrder.objects.exclude(merge_group=None).count() == 0
@@ -74,7 +81,11 @@ def test_two_are_merged_one_is_split_and_a_missing_unit_is_sent_again(live_serve
     shown(page, "divide")
     page.click("form[method=post] button:has-text('确认拆分')")
     page.wait_for_selector(".oms-head-number")
-    assert SubOrder.objects.filter(order=one).count() == 2
+    assert sorted(SubOrder.objects.filter(order=one).values_list("total_quantity", flat=True)) == [1, 2]
+    assert sum(Stock.objects.values_list("reserved", flat=True)) == 6
+    with fakes.warehouse(fakes.FakeWarehouse()):
+        factories.run(releasing.run, sending.run)
+    assert WarehouseOrder.objects.count() == 3
 
     third = shop.place_order(payment_method="cod")
     steps.shipped(third)
@@ -87,6 +98,9 @@ def test_two_are_merged_one_is_split_and_a_missing_unit_is_sent_again(live_serve
     link = OrderLink.objects.get()
     assert (link.original, link.bearer) == (third, "warehouse")
     assert f"已生成补发订单 {link.order.number}" in page.content()
+    again = link.order
+    assert (again.payable_amount, list(again.lines.values_list("sku", "quantity"))) == (0, [(shop.sku.pk, 1)])
+    assert Order.objects.get(pk=third.pk).payable_amount == third.payable_amount
     assert steps.broken_invariants() == []
 
 

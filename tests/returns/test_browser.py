@@ -3,14 +3,17 @@
 from typing import Any
 
 import pytest
+from django.db.models import Sum
 from pytest_django.live_server_helper import LiveServer
 
 from orders.models import ReturnRequest
+from orders.returning import counting
 from payments.models import RefundGrant
 from tests import factories, steps
 from tests.admin.test_browser import browser, log_in  # noqa: F401 - a fixture
+from tests.payments.grants import refunds
 from tests.payments.test_promotions_lost import promotion
-from tests.returns.world import install, line_of
+from tests.returns.world import install, line_of, stock_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -47,6 +50,7 @@ def test_a_return_with_a_damaged_unit_and_a_lost_promotion(
     steps.scan(steps.shipped(order), "collected", "signed")
     order.sub_orders.update(delivered_at=factories.timezone.now())
     line, errors = line_of(order), list[str]()
+    before = stock_of(line)
     page = opened(browser, live_server.url, width, errors)
 
     page.goto(f"{live_server.url}/admin/orders/order/{order.pk}/change/")
@@ -76,6 +80,11 @@ def test_a_return_with_a_damaged_unit_and_a_lost_promotion(
     assert (ReturnRequest.objects.get().state, errors) == ("closed", [])
     # 90.00 are kept, below the promotion's 200.00.
     assert RefundGrant.objects.get().granted_amount == 90
+    assert [amount for amount, _reason, _state in refunds()] == ["90.00"]
+    assert stock_of(line) == {**before, "good": before["good"] + 1, "damaged": 1}
+    lost = order.charges.filter(cause="promotion_lost").aggregate(all=Sum("amount"))["all"]
+    # What the kept line had of it; the others took their share of it along.
+    assert (str(lost), counting.left_of(line_of(order))) == ("13.00", 0)
     assert steps.broken_invariants() == []
 
 
@@ -86,10 +95,12 @@ def test_goods_refused_at_the_door_are_received_and_inspected(
     shop = factories.make_shop()
     install()
     factories.UserFactory(username="boss", is_superuser=True)
-    order = shop.place_order((shop.sku, 1, "60.00"))
+    order = shop.place_order((shop.sku, 1, "60.00"), freight_amount="0.00")
     steps.pay(order)
-    steps.scan(steps.shipped(order), "collected", "rejected")
+    parcel = steps.shipped(order)
+    steps.scan(parcel, "collected", "rejected")
     row, errors = ReturnRequest.objects.get(), list[str]()
+    before = stock_of(line_of(order))
     page = opened(browser, live_server.url, 1440, errors)
 
     page.goto(f"{live_server.url}/admin/orders/returnrequest/")
@@ -101,4 +112,10 @@ def test_goods_refused_at_the_door_are_received_and_inspected(
     page.wait_for_load_state()
 
     assert (ReturnRequest.objects.get().state, errors) == ("closed", [])
+    assert stock_of(line_of(order))["good"] == before["good"] + 1
+    # The money goes back once the carrier says that the parcel is back, and once.
+    assert refunds() == []
+    steps.scan(parcel, "returned")
+    assert [amount for amount, _reason, _state in refunds()] == ["60.00"]
+    assert stock_of(line_of(order))["good"] == before["good"] + 1
     assert steps.broken_invariants() == []

@@ -1,14 +1,19 @@
 """In a real browser, in Chinese: a rule is clicked together, and a bulk cancellation is taken back."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
-from orders.models import Hold, Order, ReviewRule, ReviewRuleSet, UndoableAction
+from inventory.models import Stock
+from orders.changing import undoing
+from orders.fulfilling import allocating, splitting
+from orders.models import Hold, Order, OrderCharge, ReviewRule, ReviewRuleSet, UndoableAction
 from orders.reviewing import deciding, shipped
 from orders.reviewing.versions import VERSIONS
-from tests import factories
+from tests import factories, steps
 from tests.admin.test_browser import browser, log_in  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -91,4 +96,13 @@ def test_a_bulk_cancellation_is_taken_back(
 
     assert set(UndoableAction.objects.values_list("state", flat=True)) == {"taken_back"}
     assert set(Order.objects.values_list("state", "open_holds")) == {("in_review", 0)}
+    # Nothing of it happens later either: the orders go on, with their stock and money.
+    UndoableAction.objects.update(not_before=timezone.now() - timedelta(minutes=5))
+    factories.run(undoing.run, deciding.run, splitting.run, allocating.run)
+    assert set(Order.objects.values_list("state", flat=True)) == {"split"}
+    assert sum(Stock.objects.filter(sku=shop.sku).values_list("reserved", flat=True)) == sum(
+        order.total_quantity for order in orders
+    )
+    assert not OrderCharge.objects.exclude(cause="placed").exists()
+    assert steps.broken_invariants() == []
     assert errors == []
