@@ -7,15 +7,17 @@ that keeps returns knows no parcels.
 from collections.abc import Collection, Mapping, Sequence
 
 from django.db import connection
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from logistics import kinds as scan_kinds
 from logistics.carriers import following, recognising, words
-from logistics.models import Carrier, Direction, ReturnParcel, Shipment, ShipmentState, TrackingEvent
+from logistics.models import GOING_BACK, Carrier, Direction, ReturnParcel, Shipment, ShipmentState, TrackingEvent
 from logistics.returning import picking_up
 from oms.common import tickets
 from oms.common.copying import array
+from oms.common.models import Topic
+from oms.common.work import facts
 from oms.common.work.claiming import Stage
 from orders import isolating
 from orders.actors import Actor
@@ -261,6 +263,24 @@ class Tracks:
     def state_word(self, code: str) -> str:
         """How the state of a parcel is called."""
         return str(dict(ShipmentState.choices).get(code, code))
+
+    def came_back(self, return_id: int) -> None:
+        """Tell of the parcels that the goods went in that they are back, as their carrier would have: the sub-order
+        follows them, and the books give its money back."""
+        part = ReturnRequest.objects.values_list("sub_order_id", flat=True).get(pk=return_id)
+        goods = Q(sub_order=part) | Q(lines__sub_order_line__sub_order=part)
+        boxes = Shipment.objects.filter(goods, direction=Direction.OUT, state__in=GOING_BACK, waybill_number__gt="")
+        for box in boxes.select_related("carrier", "warehouse_order").distinct().order_by("pk"):
+            if box.carrier is None or not box.waybill_number:
+                continue
+            carrier, work = box.carrier, box.warehouse_order
+            speaks = (box.connection_id, carrier.connection_id, carrier.tracking_connection_id)
+            connection_id = next(filter(None, speaks), None) or (work.connection_id if work is not None else None)
+            if connection_id is None:
+                continue
+            key, body = f"inspected:{return_id}:{box.pk}", {"carrier": carrier.code}
+            told = facts.News(key, ShipmentState.RETURNED, box.waybill_number, timezone.now(), body)
+            facts.receive(connection_id, Topic.CARRIER, [told])
 
 
 def _track(row: ReturnParcel, known: Mapping[str, words.Words]) -> tracks.Track:

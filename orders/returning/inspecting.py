@@ -26,7 +26,7 @@ from orders.models import (
     SubOrderLine,
 )
 from orders.models.return_request import RESTOCKED
-from orders.returning import counting, kinds, locking, paying, photos, serials
+from orders.returning import counting, kinds, locking, paying, photos, serials, tracks
 from orders.returning.locking import lines_of, lock_return, require
 from orders.returning.trouble import REPAIR_TO_SEND, RETURN_DIFFERS, RETURN_TO_INSPECT
 
@@ -84,6 +84,8 @@ def inspect(
     elif row.money_state == MoneyState.TO_GRANT and not is_there:
         row.money_state = MoneyState.NOTHING
     tickets.close_tickets([RETURN_TO_INSPECT], [row.pk])
+    if row.kind == ReturnKind.REFUSED_AT_DOOR and is_there:
+        tracks.came_back(row.pk)
     if row.kind == ReturnKind.REPAIR and is_there:
         trouble = tickets.Trouble(row.pk, "", {"number": row.number}, about_id=row.order_id)
         tickets.open_tickets(REPAIR_TO_SEND, [trouble], opened_by=actor.name[:80])

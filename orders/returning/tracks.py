@@ -1,4 +1,4 @@
-"""The scans of parcels on their way back: asked of the app that follows parcels, for pages that show returns."""
+"""Parcels of returns: the app that follows parcels is asked for their scans, for pages, and told what came back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +38,9 @@ class Follows(Protocol):
     def state_word(self, code: str) -> str:
         """How the state of a parcel is called."""
 
+    def came_back(self, return_id: int) -> None:
+        """The goods of a return that the buyer refused are there: so are their parcels, should no carrier say it."""
+
 
 _follows: list[Follows] = []
 
@@ -50,6 +53,12 @@ def register(follows: Follows) -> None:
 def of(return_id: int) -> Sequence[Track]:
     """See Follows.tracks; none where nobody follows."""
     return _follows[0].tracks(return_id) if _follows else []
+
+
+def came_back(return_id: int) -> None:
+    """See Follows.came_back."""
+    if _follows:
+        _follows[0].came_back(return_id)
 
 
 def state_word(code: str) -> str:

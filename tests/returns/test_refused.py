@@ -2,7 +2,8 @@
 
 import pytest
 
-from logistics.models import Shipment
+from logistics.carriers import tracking
+from logistics.models import Carrier, Shipment
 from orders.models import ReturnRequest
 from orders.returning import deciding, locking, travelling
 from payments.models import Refund
@@ -51,6 +52,35 @@ def test_goods_may_be_there_before_the_carrier_says_so(shop):
     steps.scan(parcel, "returned")
     assert ReturnRequest.objects.get().state == "closed"
     assert steps.broken_invariants() == []
+
+
+@pytest.mark.parametrize("speaks", ["the carrier", "only the warehouse"])
+def test_goods_that_were_inspected_are_back_though_no_carrier_ever_says_so(shop, speaks):
+    row, parcel = refused(shop)
+    if speaks == "only the warehouse":
+        Carrier.objects.update(connection=None, tracking_connection=None)
+        Shipment.objects.update(connection=None)
+
+    found(travelling.receive(row.pk, actor=steps.STAFF), good=1, missing=1)
+    factories.run(tracking.run)
+    factories.run(balancing.run)
+
+    assert (steps.state_of(parcel), row.order.sub_orders.get().state) == ("returned", "returned")
+    assert [str(one.amount) for one in Refund.objects.all()] == ["26.00"]
+    assert steps.broken_invariants() == []
+    # The carrier's own word may follow; nothing is paid twice.
+    steps.scan(parcel, "returned")
+    factories.run(balancing.run)
+    assert Refund.objects.count() == 1
+    assert steps.broken_invariants() == []
+
+
+def test_goods_of_which_nothing_is_there_are_not_back(shop):
+    row, parcel = refused(shop)
+    found(travelling.receive(row.pk, actor=steps.STAFF), missing=2)
+    factories.run(tracking.run)
+    assert steps.state_of(parcel) == "rejected"
+    assert not Refund.objects.exists()
 
 
 def test_what_the_buyer_takes_after_all_comes_back_no_longer(shop):
