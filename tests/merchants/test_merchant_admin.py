@@ -35,10 +35,11 @@ from oms.merchants.webhooks import endpoints
 from oms.telling import receivers
 from orders.intake.rejecting import RefusedRow, keep
 from orders.models import Order, RejectedOrder, ReturnRequest, SubOrder
-from payments.models import Deposit, Refund, RefundGrant, RowKind, SettlementRow, Statement
+from payments.models import Deposit, Invoice, Refund, RefundGrant, RowKind, SettlementRow, Statement
 from payments.statements import closing
 from tests import factories, standing, steps
 from tests.api import samples
+from tests.invoicing import world as invoices
 from tests.payments import grants
 from tests.returns import world as returns
 
@@ -46,7 +47,17 @@ pytestmark = pytest.mark.django_db
 
 READ = (
     *(Order, SubOrder, Stock, StockHold, ReplenishmentSuggestion, SettlementRow, Statement, Deposit),
-    *(WarehouseOrder, Channel, WebhookDelivery, RefundGrant, Refund, ReturnRequest, RejectedOrder, RefusedCall),
+    *(
+        WarehouseOrder,
+        Channel,
+        WebhookDelivery,
+        RefundGrant,
+        Refund,
+        Invoice,
+        ReturnRequest,
+        RejectedOrder,
+        RefusedCall,
+    ),
 )
 # Of these a person sees those of their own alone: `tests/portal/test_imports.py`.
 PERSONAL = (Job,)
@@ -103,9 +114,10 @@ def refused_call(credential):
 
 
 def after_sales(shop):
-    """A return, a refund that was granted, a refused row, and somebody who is told."""
+    """A return, a refund that was granted, an invoice, a refused row, and somebody who is told."""
     returns.install()
     order = returns.many(shop, 2)
+    invoices.written(order, shop.merchant)
     returns.ask(order, {1: 1})
     grants.goodwill(order, "1.00", factories.UserFactory(is_superuser=True))
     grants.refunds()
@@ -159,6 +171,7 @@ def rows_of(model, merchant):
         ReturnRequest: "order__channel__merchant",
         RefundGrant: "order__channel__merchant",
         Refund: "order__channel__merchant",
+        Invoice: "order__channel__merchant",
         RefusedCall: "merchant",
     }
     rows = model._default_manager.filter(**{path[model]: merchant})
