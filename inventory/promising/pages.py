@@ -112,10 +112,14 @@ class NamesAreas(SheetAdmin):
 
     def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
         """What the areas of the page are called. One statement."""
-        self._names = names_of_areas(getattr(row, column) for row in rows for column in self.areas)
+        names = names_of_areas(getattr(row, column) for row in rows for column in self.areas)
+        for row in rows:
+            row.area_names = names
 
-    def _named(self, area: str) -> str:
-        return f"{area} {getattr(self, '_names', {}).get(area, '')}".strip()
+    @staticmethod
+    def _named(row: Any, column: str) -> str:
+        area = getattr(row, column)
+        return f"{area} {getattr(row, 'area_names', {}).get(area, '')}".strip()
 
 
 @admin.register(Lane)
@@ -133,12 +137,12 @@ class LaneAdmin(NamesAreas):
     @display(description=_("from"))
     def from_area(self, lane: Lane) -> str:
         """The area with its name."""
-        return self._named(lane.origin)
+        return self._named(lane, "origin")
 
     @display(description=_("to"))
     def to_area(self, lane: Lane) -> str:
         """The area with its name."""
-        return self._named(lane.destination)
+        return self._named(lane, "destination")
 
 
 @admin.register(RemoteArea)
@@ -154,7 +158,7 @@ class RemoteAreaAdmin(NamesAreas):
     @display(description=_("area"))
     def area_name(self, row: RemoteArea) -> str:
         """The area with its name."""
-        return self._named(row.area)
+        return self._named(row, "area")
 
 
 @admin.register(CarrierService)
