@@ -1,5 +1,6 @@
 """The staff's pages of what is bought and of what came."""
 
+from collections import Counter
 from typing import Any
 
 from django import forms
@@ -256,15 +257,24 @@ class PurchaseOrderAdmin(RowColumns, RowActions):
     def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
         """Units that are still to come, by order. One statement."""
         super().prepare_rows(request, rows)
-        lines = purchasing.open_lines().filter(order__in=[row.pk for row in rows])
-        self._open: dict[int, int] = {}
-        for order_id, quantity, received in lines.values_list("order_id", "quantity", "received"):
-            self._open[order_id] = self._open.get(order_id, 0) + quantity - received
+        _count_open(rows)
 
     @display(description=gettext_lazy("still to come"))
-    def open_units(self, order: PurchaseOrder) -> int:
+    def open_units(self, order: Any) -> int:
         """Units that are not there yet."""
-        return getattr(self, "_open", {}).get(order.pk, 0)
+        if not hasattr(order, "units_to_come"):
+            _count_open([order])
+        return int(order.units_to_come)
+
+
+def _count_open(orders: Any) -> None:
+    """Units that are still to come, kept with each order. One statement."""
+    counts: Counter[int] = Counter()
+    lines = purchasing.open_lines().filter(order__in=[order.pk for order in orders])
+    for order_id, quantity, received in lines.values_list("order_id", "quantity", "received"):
+        counts[order_id] += quantity - received
+    for order in orders:
+        order.units_to_come = counts[order.pk]
 
 
 class ReceiptForm(forms.ModelForm):
