@@ -1,7 +1,6 @@
 """Lists of what warehouses and carriers do."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -15,6 +14,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.decorators import action, display
 
 from logistics import exporting, retrying
+from logistics.admin import again
 from logistics.admin.moving import MovingPages
 from logistics.admin.parcels import ParcelActions
 from logistics.admin.printouts import Printable
@@ -23,10 +23,9 @@ from logistics.models import LogisticsAlert, Shipment, TrackingEvent, WarehouseO
 from logistics.tickets import RETRY
 from logistics.watching import lanes
 from logistics.watching.steps import WORDS
-from oms.common.desk.acting import RowAction, RowActions
+from oms.common.desk.acting import RowActions
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
-from oms.common.errors import OmsError
 from oms.common.models import Expectation
 from oms.common.templatetags.staff import badge
 from orders.actors import Actor
@@ -46,19 +45,13 @@ class Expecting:
         return str(WORDS.get(row.expected_event, row.expected_event or "–"))
 
 
-def _retry_of(model: type[WarehouseOrder] | type[Shipment]) -> RowAction:
-    """The button that gives a row of the model back to its stage."""
-
-    def do(request: HttpRequest, key: int, _data: dict[str, Any]) -> str:
-        retrying.retry(model, key, actor=Actor(ActorKind.STAFF, staff_actor_name(request)))
-        return _("It is tried again.")
-
-    return RowAction("retry", RETRY, gettext_lazy("Try again"), do, tone="primary", icon="replay")
+def _retry_of(model: type[WarehouseOrder] | type[Shipment]) -> again.Retry:
+    return lambda request, key: retrying.retry(model, key, actor=Actor(ActorKind.STAFF, staff_actor_name(request)))
 
 
 class Retryable:
     """Rows that a stage gave up can be tried again, one on its page and many in the list; mix it into RowActions with
-    `_retry_of`."""
+    `again.button`."""
 
     def fitting_actions(self, row: Any) -> Any:
         """Only what needs a person is tried again by one."""
@@ -74,16 +67,8 @@ class Retryable:
     @action(description=gettext_lazy("Try again what needs a person"), permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """With a full number of attempts."""
-        actor = Actor(ActorKind.STAFF, staff_actor_name(request))
         waiting = queryset.order_by("pk").filter(needs_person_since__isnull=False).values_list("pk", flat=True)
-        count = 0
-        for row_id in list(waiting):
-            # Somebody else may have done so meanwhile.
-            with suppress(OmsError):
-                retrying.retry(queryset.model, row_id, actor=actor)
-                count += 1
-        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", count)
-        messages.success(request, text % {"count": count})
+        again.each(request, list(waiting), _retry_of(queryset.model))
 
 
 @admin.register(WarehouseOrder)
@@ -91,7 +76,7 @@ class WarehouseOrderAdmin(MovingPages, Printable, Expecting, Retryable, ExportMi
     """What warehouses were asked to send, each attempt for itself. Only their news and the pipeline move it."""
 
     export = exporting.WAREHOUSE_ORDERS
-    row_actions = (_retry_of(WarehouseOrder),)
+    row_actions = (again.button(_retry_of(WarehouseOrder)),)
     actions = (*Retryable.actions, "print_selected")
 
     search_fields = ("number", "sub_order__number", "sub_order__order__number")
@@ -158,7 +143,7 @@ class ShipmentAdmin(RecallPages, Printable, Expecting, Retryable, ExportMixin, R
     a waybill."""
 
     export = exporting.SHIPMENTS
-    row_actions = (_retry_of(Shipment), *ParcelActions.row_actions)
+    row_actions = (again.button(_retry_of(Shipment)), *ParcelActions.row_actions)
     actions = (*Retryable.actions, "print_selected")
 
     search_fields = ("waybill_number", "number", "sub_order__number", "sub_order__order__number")

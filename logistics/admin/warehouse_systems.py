@@ -1,23 +1,21 @@
 """The staff's pages on what warehouse systems were told: goods, and what is to come or to go beside orders."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
 from logistics import retrying
+from logistics.admin import again
 from logistics.models import StockOrder, StockOrderState, WarehouseItem
 from logistics.tickets import RETRY
-from oms.common.desk.acting import RowAction, RowActions
+from oms.common.desk.acting import RowActions
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
-from oms.common.errors import OmsError
 
 
 @admin.register(WarehouseItem)
@@ -30,9 +28,8 @@ class WarehouseItemAdmin(RowColumns, KeysetAdmin):
     list_filter = (("connection", RelatedDropdownFilter),)
 
 
-def _send_again(request: HttpRequest, key: int, _data: dict[str, Any]) -> str:
+def _send_again(request: HttpRequest, key: int) -> None:
     retrying.retry_stock_order(key, staff_actor_name(request))
-    return gettext("It is tried again.")
 
 
 @admin.register(StockOrder)
@@ -53,7 +50,7 @@ class StockOrderAdmin(RowColumns, RowActions):
     )
     shown_by: ClassVar[Mapping[str, str]] = {"told": "told_words"}
     actions: ClassVar[Any] = ("send_again",)
-    row_actions = (RowAction("retry", RETRY, _("Try again"), _send_again, tone="primary", icon="replay"),)
+    row_actions = (again.button(_send_again),)
 
     def fitting_actions(self, row: StockOrder) -> list[str]:
         """What was refused, or needs a person, may be sent once more."""
@@ -73,12 +70,4 @@ class StockOrderAdmin(RowColumns, RowActions):
     def send_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """With a full number of attempts."""
         waiting = queryset.filter(needs_person_since__isnull=False) | queryset.filter(state=StockOrderState.REFUSED)
-        rows = list(waiting.order_by("pk").values_list("pk", flat=True))
-        count = 0
-        for row_id in rows:
-            # Somebody else may have done so meanwhile.
-            with suppress(OmsError):
-                retrying.retry_stock_order(row_id, staff_actor_name(request))
-                count += 1
-        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", count)
-        messages.success(request, text % {"count": count})
+        again.each(request, list(waiting.order_by("pk").values_list("pk", flat=True)), _send_again)

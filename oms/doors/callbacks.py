@@ -6,7 +6,9 @@ gone through.
 """
 
 import logging
+from collections.abc import Container, Mapping
 from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.utils import timezone
@@ -36,8 +38,8 @@ def callback(request: HttpRequest, code: str) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, code: str, received_at: datetime) -> HttpResponse:
-    link = connected.by_code(code)
-    if link is None or link.protocol not in callbacks.protocols.known() or link.kind not in callbacks.TOPICS:
+    link = link_of(code, callbacks.TOPICS)
+    if link is None:
         remembering.ask_first()
         return HttpResponseNotFound()
     if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
@@ -46,14 +48,25 @@ def _answer(request: HttpRequest, code: str, received_at: datetime) -> HttpRespo
         body = request.body.decode()
     except UnicodeDecodeError:
         return _refused(link, 400, "A message is text in UTF-8.")
-    message = Message(
-        body=body,
-        headers={name.lower(): value for name, value in request.headers.items()},
-        parameters={name: str(value) for name, value in request.GET.items()},
-        received_at=received_at,
-    )
+    message = message_of(body, request.headers, request.GET, received_at)
     reply = callbacks.receive(link, message, address=caller_address(request))
     return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type)
+
+
+def link_of(code: str, kinds: Container[str]) -> Connection | None:
+    """The connection of an address, if it is of one of these kinds and speaks a protocol that is known here."""
+    link = connected.by_code(code)
+    return link if link and link.protocol in callbacks.protocols.known() and link.kind in kinds else None
+
+
+def message_of(body: str, headers: Mapping[str, str], query: Mapping[str, Any], received_at: datetime) -> Message:
+    """A message as protocols read it, of a call's body, headers and the parameters of its address."""
+    return Message(
+        body=body,
+        headers={name.lower(): value for name, value in headers.items()},
+        parameters={name: str(value) for name, value in query.items()},
+        received_at=received_at,
+    )
 
 
 def _refused(link: Connection, status: int, why: str) -> HttpResponse:

@@ -27,9 +27,9 @@ from django.utils import timezone
 
 from oms.common.door.requests import address_in, note_answered, request_id_in
 from oms.common.models import SystemKind
-from oms.common.work import callbacks, connected, remembering
-from oms.common.work.protocols import Message
+from oms.common.work import callbacks, remembering
 from oms.content_policy import ContentPolicyMiddleware
+from oms.doors.callbacks import link_of, message_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +53,10 @@ def take(calls: Sequence[Mapping[str, Any]]) -> list[Answer | None]:
     began = time.perf_counter()
     opened = [_opened(environ) for environ in calls]
     is_stored = iter(_stored([one for one in opened if one is not None]))
-    answers = [
+    return [
         _answer(environ, one, time.perf_counter() - began) if one is not None and next(is_stored) else None
         for environ, one in zip(calls, opened, strict=True)
     ]
-    return answers
 
 
 def _opened(environ: Mapping[str, Any]) -> callbacks.Opened | None:
@@ -68,24 +67,17 @@ def _opened(environ: Mapping[str, Any]) -> callbacks.Opened | None:
         return None
     try:
         with remembering.trusting():
-            link = connected.by_code(address[1])
-            if link is None or link.protocol not in callbacks.protocols.known() or link.kind not in KINDS:
+            link = link_of(address[1], KINDS)
+            if link is None:
                 return None
-            message = Message(
-                body=environ["wsgi.input"].read().decode(),
-                headers={name.lower(): value for name, value in HttpHeaders(environ).items()},
-                parameters=_parameters(environ["QUERY_STRING"]),
-                received_at=timezone.now(),
-            )
+            query = environ["QUERY_STRING"]
+            body = environ["wsgi.input"].read().decode()
+            message = message_of(body, HttpHeaders(environ), QueryDict(query) if query else {}, timezone.now())
             return callbacks.opened(link, message, address=address_in(environ))
     except Exception as error:  # whatever it is, the door meets it again and has the words for it
         if not isinstance(error, remembering.Outdated):
             logger.debug("left to the door: %s", type(error).__name__)
         return None
-
-
-def _parameters(query: str) -> Mapping[str, str]:
-    return {name: str(value) for name, value in QueryDict(query).items()} if query else {}
 
 
 def _stored(opened: Sequence[callbacks.Opened]) -> Sequence[bool]:

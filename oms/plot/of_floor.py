@@ -6,6 +6,7 @@ from inventory.models import Stock, Warehouse
 from logistics.floor import gathering
 from logistics.floor.defaults import install_default_wave_rules
 from logistics.models import PickTask, Wave
+from logistics.warehouses.adapters.floor import PROTOCOL
 from logistics.warehouses.moving_away import move
 from oms.common.models import Connection, SystemKind
 from oms.common.work import clock
@@ -30,7 +31,7 @@ def _open_warehouse(world: World) -> Warehouse:
     it by itself."""
     link, _is_new = Connection.objects.get_or_create(
         code=f"floor-{CODE.lower()}",
-        defaults={"name": "广州自营前置仓", "kind": SystemKind.WAREHOUSE, "protocol": "floor"},
+        defaults={"name": "广州自营前置仓", "kind": SystemKind.WAREHOUSE, "protocol": PROTOCOL},
     )
     house, _is_new = Warehouse.objects.get_or_create(
         code=CODE,

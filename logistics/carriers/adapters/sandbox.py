@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from zlib import crc32
 
+from logistics.by_merchant import speaker as merchants
 from logistics.carriers.adapters import Answer, Booked, Parcel, Receiver, Redirection
 from logistics.models import Carrier, Shipment, ShipmentState
+from logistics.warehouses.adapters import floor
 from oms.common.models import Connection, Topic
 from oms.common.work import facts, sandbox
 
@@ -17,7 +19,7 @@ HOUR = 3600.0
 PROTOCOL, SYSTEM = "sandbox", "carrier"
 COLLECTS_AFTER = 3 * HOUR
 # Protocols of warehouses in which people pack, of which nothing leaves by itself.
-_BY_PEOPLE = ("floor", "merchant")
+_BY_PEOPLE = (floor.PROTOCOL, merchants.PROTOCOL)
 
 _S = ShipmentState
 _ARRIVES: list[tuple[str, str, float]] = [
